@@ -115,7 +115,29 @@ impl HoldEventId {
             .into_uuid();
         Self(rest)
     }
+
+    /// Returns the identifier of the hold or release that a step of a group makes. It is that of
+    /// the step with the first bit of the variant cleared, which no other identifier has cleared.
+    pub(crate) fn of_step(step: TransferId) -> Self {
+        Self(Uuid::from_u128(step.as_uuid().as_u128() & !VARIANT))
+    }
+
+    /// Returns the group, if a step of a group made the change and it is a hold or a release.
+    #[must_use]
+    pub fn group(self) -> Option<GroupId> {
+        let bits = self.0.as_u128();
+        let group = (bits | VARIANT) & !FOLLOWING;
+        (bits & VARIANT == 0).then(|| Uuid::from_u128(group).into())
+    }
+
+    /// As [`Self::of_step`], for a step of a group by its index.
+    pub(crate) fn of_group_step(group: GroupId, step: u16) -> Self {
+        Self::of_step(TransferId::from(group.as_uuid()).following(step))
+    }
 }
+
+/// The first bit of the variant, which every generator of identifiers sets.
+const VARIANT: u128 = 1 << 63;
 
 /// The number of identifiers that follow one of [`TransferId::first_of_many`].
 const FOLLOWING: u128 = 0xffff;
@@ -137,4 +159,29 @@ macro_rules! successive {
 }
 
 successive!(TransferId);
+
+impl TransferId {
+    /// Returns the group of a transfer that is a step of one.
+    pub(crate) fn group(self) -> GroupId {
+        Uuid::from_u128(self.0.as_u128() & !FOLLOWING).into()
+    }
+}
 successive!(EntryId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_of_a_step_names_its_group() {
+        let group = TransferId::first_of_many();
+        for step in [0, 1, 999, u16::MAX] {
+            let event = HoldEventId::of_step(group.following(step));
+            assert_eq!(event.group(), Some(group.as_uuid().into()));
+        }
+        let single = TransferId::new();
+        let event = HoldEventId::of(single, single.as_uuid().into(), "released");
+        assert_eq!(event.group(), None);
+        assert_eq!(HoldEventId::new().group(), None);
+    }
+}

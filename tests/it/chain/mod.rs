@@ -47,7 +47,7 @@ async fn number(on: &impl Executor, sql: &str) -> i64 {
 }
 
 /// Seals until nothing is left, and returns the number of records.
-async fn seal_all(database: &Database) -> i64 {
+pub(crate) async fn seal_all(database: &Database) -> i64 {
     let mut sealed = 0;
     loop {
         let report = chain::seal(database, 100_000).await.unwrap();
@@ -85,7 +85,7 @@ fn record_id(event: &Event) -> Uuid {
 
 /// Fails unless every record of the journal is sealed once, at consecutive positions, and the
 /// numbers of each account's entries and of each hold's events rise by one.
-async fn assert_sealed_in_order(bank: &TestBank) -> Vec<Event> {
+pub(crate) async fn assert_sealed_in_order(bank: &TestBank) -> Vec<Event> {
     let events = events_after(&bank.database, 0).await;
     let positions: Vec<i64> = events.iter().map(|event| event.position).collect();
     assert_eq!(positions, (1..=positions.len() as i64).collect::<Vec<_>>());

@@ -91,4 +91,6 @@ pub struct HoldChange {
     pub occurred_at: DateTime<Utc>,
     /// The transfer of a capture; of a release, the last capture, which released the rest.
     pub transfer_id: Option<TransferId>,
+    /// The group of which the change is a step.
+    pub group_id: Option<GroupId>,
 }

@@ -153,6 +153,7 @@ fn hold_change(row: &EventRow) -> Result<HoldChange, DatabaseError> {
         held_balance: row.money(row.held_balance)?,
         occurred_at: present(row.occurred_at)?,
         transfer_id: row.transfer_id.map(Into::into),
+        group_id: row.group_id.map(Into::into),
     })
 }
 

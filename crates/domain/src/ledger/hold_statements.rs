@@ -1,7 +1,7 @@
 //! The reads of holds before a decision, and the form in which a posting function takes their
 //! changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use neobank_db::driver::{Row, ToSql, Type};
@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::decision::{CompletedHold, HoldState, LedgerState, NewHoldEvent};
 use super::execution::Batch;
-use super::queries::{COMPLETED_HOLDS, FIND_HOLD_EVENTS, HOLDS};
+use super::queries::{COMPLETED_HOLDS, FIND_HOLD_EVENTS, GROUP_HOLDS, HOLDS};
 use super::receipt::HoldReceipt;
+use super::request::Request;
 use super::statements::{column, money, unreadable};
-use crate::{HoldEventId, HoldId, TransferId};
+use crate::{GroupId, HoldEventId, HoldId, TransferId};
 
 /// Reads the holds that a batch names, those on its accounts whose time is over, and the holds and
 /// releases that were made before under its keys. The accounts are locked, so no change of these
@@ -44,6 +45,51 @@ pub(super) async fn read_holds(
         let rows = transaction.read_prepared(&read, &[&batch.keys]).await?;
         let completed = rows.iter().map(completed_hold);
         state.completed_holds = completed.collect::<Result<HashMap<_, _>, _>>()?;
+    }
+    Ok(())
+}
+
+/// Reads the holds and releases of the completed groups whose requests have such steps.
+pub(super) async fn read_group_holds(
+    transaction: &Transaction,
+    batch: &Batch<'_>,
+    state: &mut LedgerState,
+) -> Result<(), DatabaseError> {
+    let of_request = |request: &Request| {
+        let Request::Group(group) = request else {
+            return Vec::new();
+        };
+        let key = group.idempotency_key.as_deref();
+        let completed = key.and_then(|key| state.completed_holds.get(key)?.group_id);
+        let of_group = |group_id: GroupId| {
+            let steps = (0_u16..).zip(&group.steps);
+            let holds = steps.filter(|(_, step)| !step.can_move_money());
+            holds.map(move |(step, _)| HoldEventId::of_group_step(group_id, step).as_uuid())
+        };
+        completed.into_iter().flat_map(of_group).collect()
+    };
+    let requests = batch.requests.iter().map(|one| one.request);
+    // Requests of one batch can repeat a key.
+    let wanted: BTreeSet<Uuid> = requests.flat_map(of_request).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let read = transaction
+        .prepare(&GROUP_HOLDS, &[Type::UUID_ARRAY])
+        .await?;
+    let wanted: Vec<Uuid> = wanted.into_iter().collect();
+    let rows = transaction.read_prepared(&read, &[&wanted]).await?;
+    let mut holds: HashMap<GroupId, Vec<HoldReceipt>> = HashMap::new();
+    for row in &rows {
+        let receipt = hold_receipt(row)?;
+        if let Some(group) = receipt.event_id.group() {
+            holds.entry(group).or_default().push(receipt);
+        }
+    }
+    for completed in state.completed_holds.values_mut() {
+        if let Some(group) = completed.group_id {
+            completed.group = holds.remove(&group).unwrap_or_default();
+        }
     }
     Ok(())
 }
@@ -131,10 +177,24 @@ fn completed_hold(row: &Row) -> Result<(String, CompletedHold), DatabaseError> {
     let request_hash = column::<&[u8]>(row, Column::RequestHash.as_str())?
         .try_into()
         .map_err(|_| unreadable(Column::RequestHash.as_str()))?;
+    let receipt = hold_receipt(row)?;
+    let completed = CompletedHold {
+        request_hash,
+        group_id: receipt.event_id.group(),
+        receipt,
+        group: Vec::new(),
+        group_transfers: Vec::new(),
+    };
+    Ok((column(row, Column::IdempotencyKey.as_str())?, completed))
+}
+
+/// Reads the receipt of a change of a hold.
+fn hold_receipt(row: &Row) -> Result<HoldReceipt, DatabaseError> {
+    use hold_events::Column;
     let event_type = column::<&str>(row, Column::EventType.as_str())?.parse::<HoldEventType>();
     let to: Option<Uuid> = column(row, holds::Column::ToAccountId.as_str())?;
     let transfer: Option<Uuid> = column(row, Column::TransferId.as_str())?;
-    let receipt = HoldReceipt {
+    Ok(HoldReceipt {
         hold_id: column::<Uuid>(row, Column::HoldId.as_str())?.into(),
         event_id: column::<Uuid>(row, Column::EventId.as_str())?.into(),
         event_type: event_type.map_err(|_| unreadable(Column::EventType.as_str()))?,
@@ -146,10 +206,5 @@ fn completed_hold(row: &Row) -> Result<(String, CompletedHold), DatabaseError> {
         expires_at: column(row, holds::Column::ExpiresAt.as_str())?,
         occurred_at: column(row, Column::OccurredAt.as_str())?,
         transfer_id: transfer.map(TransferId::from),
-    };
-    let completed = CompletedHold {
-        request_hash,
-        receipt,
-    };
-    Ok((column(row, Column::IdempotencyKey.as_str())?, completed))
+    })
 }

@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod execution;
 pub mod group_commit;
+mod group_reversal;
 mod hold_cursor;
 mod hold_statements;
 pub mod holds;
@@ -55,14 +56,15 @@ pub use holds::{Hold, HoldEvent, HoldFilter};
 pub use metadata::{Metadata, MetadataError};
 pub use neobank_entity::enums::{EntryType, HoldEventType, HoldStatus, TransferType};
 pub use receipt::{
-    EntryReceipt, GroupReceipt, HoldReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber,
+    EntryReceipt, GroupReceipt, HoldReceipt, NotAReferenceNumber, Outcome, Receipt,
+    ReferenceNumber, StepReceipt,
 };
 pub use rejection::Rejection;
 pub use request::{
     AdjustmentRequest, AmountLimit, Attributes, CaptureRequest, Comparison, Condition,
-    ExchangeError, ExchangeRequest, ExpiryRequest, Given, GroupRequest, HoldRequest, JournalLine,
-    Measure, PostingKind, PostingRequest, Quote, ReleaseRequest, Request, ReversalRequest,
-    Rounding, StepCondition, SystemAccount, TransferRequest,
+    ExchangeError, ExchangeRequest, ExpiryRequest, Given, GroupRequest, HoldReference, HoldRequest,
+    JournalLine, Measure, PostingKind, PostingRequest, Quote, ReleaseRequest, Request,
+    ReversalRequest, Rounding, StepCondition, SystemAccount, TransferRequest,
 };
 
 use crate::{GroupId, change_log};
@@ -302,25 +304,25 @@ impl Ledger {
         self.submit(reversal).await
     }
 
-    /// Reverses every transfer of a group, the last one first, as a group of its own.
-    /// `idempotency_key` and `description` are those of the new group.
+    /// Reverses every transfer of a group and releases what remains of the holds that it has made,
+    /// the last step first, as a group of its own. `idempotency_key` and `description` are those of
+    /// the new group. A hold that has ended has nothing to release, and what other requests have
+    /// captured of it stays.
     ///
     /// # Errors
     ///
     /// As [`Ledger::submit_group`]. An unknown group is a group without steps:
-    /// [`Rejection::GroupSize`].
+    /// [`Rejection::GroupSize`]. [`Rejection::ReleasedByGroup`] for a group that has released
+    /// another hold than its own, which cannot be reserved again.
     pub async fn reverse_group(
         &self,
         group: GroupId,
         description: impl Into<String> + Send,
         idempotency_key: Option<String>,
     ) -> Result<GroupReceipt, LedgerError> {
-        let transfers = originals::of_group(&self.engine.database, group).await?;
         let mut reversal = GroupRequest::new().with_description(description);
         reversal.idempotency_key = idempotency_key;
-        for transfer in transfers.into_iter().rev() {
-            reversal = reversal.with_step(ReversalRequest::new(transfer));
-        }
+        reversal.steps = group_reversal::steps(&self.engine.database, group).await?;
         self.submit_group(reversal).await
     }
 

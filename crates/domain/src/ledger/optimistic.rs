@@ -195,7 +195,9 @@ fn needs_no_lock(request: &Request) -> bool {
         && match request {
             Request::Transfer(_) => true,
             Request::Posting(posting) => posting.event_time.is_none(),
-            Request::Hold(_) | Request::Capture(_) | Request::Release(_) => true,
+            Request::Hold(_) | Request::Capture(_) => true,
+            // Whether a hold has ended may depend on the clock.
+            Request::Release(release) => !release.if_open,
             Request::Adjustment(_) | Request::Reversal(_) | Request::Expiry(_) => false,
             Request::Group(group) => {
                 group.expires_at.is_none() && group.steps.iter().all(needs_no_lock)
@@ -352,7 +354,7 @@ fn fence(
 
 /// Puts the server's times into the receipts of changed holds.
 fn settle_holds(outcomes: &mut [Outcome], time: impl Fn(HoldEventId) -> Option<DateTime<Utc>>) {
-    for receipt in outcomes.iter_mut().filter_map(Outcome::hold_receipt_mut) {
+    for receipt in outcomes.iter_mut().flat_map(Outcome::hold_receipts_mut) {
         receipt.occurred_at = time(receipt.event_id).unwrap_or(receipt.occurred_at);
     }
 }

@@ -287,10 +287,20 @@ pub(super) static HOLDS: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Reads the holds and releases with these idempotency keys.
-pub(super) static COMPLETED_HOLDS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static COMPLETED_HOLDS: LazyLock<String> =
+    LazyLock::new(|| hold_receipts(hold_events::Column::IdempotencyKey, "$1::pg_catalog.text[]"));
+
+/// Reads the holds and releases with these identifiers, in their order, which is that of the steps
+/// of a group.
+pub(super) static GROUP_HOLDS: LazyLock<String> =
+    LazyLock::new(|| hold_receipts(hold_events::Column::EventId, "$1::pg_catalog.uuid[]"));
+
+/// Returns the query of changes of holds with a value of `column` in a list, each with what its
+/// hold never changes.
+fn hold_receipts(column: hold_events::Column, list: &'static str) -> String {
     use hold_events::Column;
     let event = looked_up(hold_events::Entity.table_ref(), |query| {
-        let own = (hold_events::Entity, Column::IdempotencyKey);
+        let own = (hold_events::Entity, column);
         query.and_where(equal(own, (WANTED, WANTED)));
     });
     let hold = looked_up(holds::Entity.table_ref(), |query| {
@@ -318,11 +328,14 @@ pub(super) static COMPLETED_HOLDS: LazyLock<String> = LazyLock::new(|| {
         query.expr_as(decimal((EVENT, column)), column.as_str());
     }
     query
-        .from(wanted(Expr::cust("$1::pg_catalog.text[]")))
+        .from(wanted(Expr::cust(list)))
         .join_lateral(JoinType::InnerJoin, event, EVENT, Condition::all())
-        .join_lateral(JoinType::InnerJoin, hold, HOLD, Condition::all())
-        .to_string(PostgresQueryBuilder)
-});
+        .join_lateral(JoinType::InnerJoin, hold, HOLD, Condition::all());
+    if column == Column::EventId {
+        query.order_by((EVENT, Column::EventId), Order::Asc);
+    }
+    query.to_string(PostgresQueryBuilder)
+}
 
 /// Finds changes of holds.
 pub(super) static FIND_HOLD_EVENTS: LazyLock<String> = LazyLock::new(|| {
@@ -414,6 +427,7 @@ mod tests {
         insta::assert_snapshot!("original_transfers", *ORIGINAL_TRANSFERS);
         insta::assert_snapshot!("holds", *HOLDS);
         insta::assert_snapshot!("completed_holds", *COMPLETED_HOLDS);
+        insta::assert_snapshot!("group_holds", *GROUP_HOLDS);
         insta::assert_snapshot!("find_hold_events", *FIND_HOLD_EVENTS);
         insta::assert_snapshot!("find_transfers", *FIND_TRANSFERS);
         insta::assert_snapshot!("increment_version", *INCREMENT_VERSION);

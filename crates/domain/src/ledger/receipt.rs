@@ -71,8 +71,19 @@ pub struct HoldReceipt {
 pub struct GroupReceipt {
     /// The group's identifier.
     pub group_id: GroupId,
-    /// One receipt for each step; `None` for a step that was allowed to move nothing and did.
-    pub steps: Vec<Option<Receipt>>,
+    /// One receipt for each step; `None` for a step that was allowed to change nothing and did.
+    pub steps: Vec<Option<StepReceipt>>,
+}
+
+/// The receipt of a step of a group. Serialised, it is the receipt itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum StepReceipt {
+    /// The step moved an amount.
+    Transfer(Receipt),
+    /// The step made or released a hold.
+    Hold(HoldReceipt),
 }
 
 /// One side of a receipt.
@@ -139,7 +150,38 @@ impl Receipt {
 impl GroupReceipt {
     /// Returns the receipts of the transfers, in the order of their steps.
     pub fn transfers(&self) -> impl Iterator<Item = &Receipt> {
-        self.steps.iter().flatten()
+        self.steps.iter().flatten().filter_map(|step| match step {
+            StepReceipt::Transfer(receipt) => Some(receipt),
+            StepReceipt::Hold(_) => None,
+        })
+    }
+
+    /// Returns the receipts of the steps that made or released a hold, in their order.
+    pub fn holds(&self) -> impl Iterator<Item = &HoldReceipt> {
+        self.steps.iter().flatten().filter_map(|step| match step {
+            StepReceipt::Hold(receipt) => Some(receipt),
+            StepReceipt::Transfer(_) => None,
+        })
+    }
+}
+
+impl StepReceipt {
+    /// Returns the transfer of a step that moved an amount.
+    #[must_use]
+    pub const fn transfer(&self) -> Option<&Receipt> {
+        match self {
+            Self::Transfer(receipt) => Some(receipt),
+            Self::Hold(_) => None,
+        }
+    }
+
+    /// Returns the change of a step that made or released a hold.
+    #[must_use]
+    pub const fn hold(&self) -> Option<&HoldReceipt> {
+        match self {
+            Self::Hold(receipt) => Some(receipt),
+            Self::Transfer(_) => None,
+        }
     }
 }
 
@@ -159,34 +201,62 @@ impl Outcome {
 
     /// Returns the receipts of the transfers, in their order; a rejection has none.
     pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
-        let (single, group): (Option<&Receipt>, &[Option<Receipt>]) = match self {
-            Self::Posted(receipt) | Self::Replayed(receipt) => (Some(receipt), &[]),
-            Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &group.steps),
-            Self::Hold(_) | Self::HoldReplayed(_) | Self::Rejected(_) => (None, &[]),
+        let single = match self {
+            Self::Posted(receipt) | Self::Replayed(receipt) => Some(receipt),
+            _ => None,
         };
-        single.into_iter().chain(group.iter().flatten())
+        let group = self.group().into_iter().flat_map(GroupReceipt::transfers);
+        single.into_iter().chain(group)
     }
 
     pub(in crate::ledger) fn receipts_mut(&mut self) -> impl Iterator<Item = &mut Receipt> {
-        let (single, group): (Option<&mut Receipt>, &mut [Option<Receipt>]) = match self {
+        let (single, group): (Option<&mut Receipt>, &mut [Option<StepReceipt>]) = match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => (Some(receipt), &mut []),
             Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &mut group.steps),
             Self::Hold(_) | Self::HoldReplayed(_) | Self::Rejected(_) => (None, &mut []),
         };
-        single.into_iter().chain(group.iter_mut().flatten())
+        let of_step = |step| match step {
+            &mut StepReceipt::Transfer(ref mut receipt) => Some(receipt),
+            StepReceipt::Hold(_) => None,
+        };
+        let group = group.iter_mut().flatten().filter_map(of_step);
+        single.into_iter().chain(group)
     }
 
-    pub(in crate::ledger) const fn hold_receipt_mut(&mut self) -> Option<&mut HoldReceipt> {
-        match self {
+    /// Returns the receipts of holds and releases, in their order.
+    fn hold_receipts(&self) -> impl Iterator<Item = &HoldReceipt> {
+        let single = match self {
             Self::Hold(receipt) | Self::HoldReplayed(receipt) => Some(receipt),
             _ => None,
-        }
+        };
+        let group = self.group().into_iter().flat_map(GroupReceipt::holds);
+        single.into_iter().chain(group)
     }
 
-    /// Returns the change of a hold that moved no money.
-    pub(in crate::ledger) const fn hold_event(&self) -> Option<HoldEventId> {
+    pub(in crate::ledger) fn hold_receipts_mut(
+        &mut self,
+    ) -> impl Iterator<Item = &mut HoldReceipt> {
+        let (single, group): (Option<&mut HoldReceipt>, &mut [Option<StepReceipt>]) = match self {
+            Self::Hold(receipt) | Self::HoldReplayed(receipt) => (Some(receipt), &mut []),
+            Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &mut group.steps),
+            Self::Posted(_) | Self::Replayed(_) | Self::Rejected(_) => (None, &mut []),
+        };
+        let of_step = |step| match step {
+            &mut StepReceipt::Hold(ref mut receipt) => Some(receipt),
+            StepReceipt::Transfer(_) => None,
+        };
+        let group = group.iter_mut().flatten().filter_map(of_step);
+        single.into_iter().chain(group)
+    }
+
+    /// Returns the changes of holds that moved no money.
+    pub(in crate::ledger) fn hold_events(&self) -> impl Iterator<Item = HoldEventId> {
+        self.hold_receipts().map(|receipt| receipt.event_id)
+    }
+
+    const fn group(&self) -> Option<&GroupReceipt> {
         match self {
-            Self::Hold(receipt) | Self::HoldReplayed(receipt) => Some(receipt.event_id),
+            Self::GroupPosted(group) | Self::GroupReplayed(group) => Some(group),
             _ => None,
         }
     }
@@ -195,14 +265,14 @@ impl Outcome {
     ///
     /// # Errors
     ///
-    /// The [`Rejection`] of a rejected request, and [`Rejection::NoTransfer`] for the change of a
-    /// hold that moved no money.
+    /// The [`Rejection`] of a rejected request, and [`Rejection::NoTransfer`] for changes of holds
+    /// that moved no money.
     pub fn into_receipt(self) -> Result<Receipt, Rejection> {
         match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => Ok(receipt),
             Self::GroupPosted(group) | Self::GroupReplayed(group) => {
-                let first = group.steps.into_iter().flatten().next();
-                first.ok_or(Rejection::NothingMoved)
+                let first = group.transfers().next().cloned();
+                first.ok_or(Rejection::NoTransfer)
             }
             Self::Hold(_) | Self::HoldReplayed(_) => Err(Rejection::NoTransfer),
             Self::Rejected(rejection) => Err(rejection),
@@ -232,7 +302,7 @@ impl Outcome {
             Self::GroupPosted(group) | Self::GroupReplayed(group) => Ok(group),
             single => single.into_receipt().map(|receipt| GroupReceipt {
                 group_id: receipt.transfer_id.as_uuid().into(),
-                steps: vec![Some(receipt)],
+                steps: vec![Some(StepReceipt::Transfer(receipt))],
             }),
         }
     }

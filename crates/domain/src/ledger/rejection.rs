@@ -81,6 +81,18 @@ pub enum Rejection {
         /// The reason.
         reason: Box<Self>,
     },
+    /// A capture or a release names a step that is not an earlier hold of the same group.
+    #[error("step {step}, counted from 0, is no earlier hold of the same group")]
+    NoHoldAtStep {
+        /// The index of the named step, from 0.
+        step: usize,
+    },
+    /// A group that is to be reversed has released a hold, which cannot be reserved again.
+    #[error("the group has released hold {hold}, which cannot be reserved again")]
+    ReleasedByGroup {
+        /// The hold.
+        hold: HoldId,
+    },
     /// No step of a group had anything to move.
     #[error("no step had anything to move")]
     NothingMoved,
@@ -389,6 +401,8 @@ impl Rejection {
             Self::Unbalanced { .. } => "unbalanced",
             Self::GroupExpired { .. } => "group_expired",
             Self::GroupStep { .. } => "group_step",
+            Self::NoHoldAtStep { .. } => "no_hold_at_step",
+            Self::ReleasedByGroup { .. } => "released_by_group",
             Self::NothingMoved => "nothing_moved",
             Self::KeyOfHold { .. } => "key_of_hold",
             Self::NoTransfer => "no_transfer",
@@ -427,6 +441,8 @@ impl Rejection {
             | Self::NestedGroup
             | Self::KeyInGroup { .. }
             | Self::Unbalanced { .. }
+            | Self::NoHoldAtStep { .. }
+            | Self::ReleasedByGroup { .. }
             | Self::SameAccount { .. }
             | Self::AmountNotPositive { .. }
             | Self::LeapSecond { .. } => false,

@@ -313,6 +313,9 @@ impl Statements {
         state.open_days = open_days;
         read_limits(transaction, &mut state).await?;
         read_groups(transaction, &mut state).await?;
+        if batch.changes_holds {
+            hold_statements::read_group_holds(transaction, batch, &mut state).await?;
+        }
         if !batch.originals.is_empty() {
             state.originals = read_originals(transaction, &batch.originals).await?;
         }
@@ -710,7 +713,9 @@ async fn read_groups(
     transaction: &Transaction,
     state: &mut LedgerState,
 ) -> Result<(), DatabaseError> {
-    let groups = state.completed.values().filter_map(|one| one.group_id);
+    let of_transfers = state.completed.values().filter_map(|one| one.group_id);
+    let of_holds = state.completed_holds.values();
+    let groups = of_transfers.chain(of_holds.filter_map(|one| one.group_id));
     let groups: Vec<Uuid> = groups.map(|group| group.as_uuid()).collect();
     if groups.is_empty() {
         return Ok(());
@@ -730,6 +735,11 @@ async fn read_groups(
     for completed in state.completed.values_mut() {
         if let Some(group) = completed.group_id {
             completed.group = members.remove(&group).unwrap_or_default();
+        }
+    }
+    for completed in state.completed_holds.values_mut() {
+        if let Some(group) = completed.group_id {
+            completed.group_transfers = members.remove(&group).unwrap_or_default();
         }
     }
     Ok(())

@@ -240,7 +240,7 @@ impl Done {
         } = self;
         Ok(match outcome {
             Outcome::Hold(receipt) | Outcome::HoldReplayed(receipt) => {
-                Posted::Hold(HoldChangeView::new(&receipt, key, &visible))
+                Posted::Hold(HoldChangeView::new(&receipt, Some(key), &visible))
             }
             Outcome::GroupPosted(group) | Outcome::GroupReplayed(group) => {
                 Posted::Group(GroupView::new(&group, key, &visible))

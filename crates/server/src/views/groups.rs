@@ -1,13 +1,14 @@
 //! The JSON of groups.
 
 use neobank_domain::GroupId;
-use neobank_domain::ledger::GroupReceipt;
+use neobank_domain::ledger::{GroupReceipt, StepReceipt};
 use neobank_domain::transfers::Transfer;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::TransferView;
+use super::holds::HoldChangeView;
 use crate::access::Visible;
 
 /// The result of a group.
@@ -16,8 +17,22 @@ use crate::access::Visible;
 pub(crate) struct GroupView {
     pub(crate) group_id: Uuid,
     idempotency_key: String,
-    /// One transfer for each step; `null` for a step that was allowed to move nothing and did.
-    steps: Vec<Option<TransferView>>,
+    /// One transfer or change of a hold for each step; `null` for a step that was allowed to change
+    /// nothing and did.
+    steps: Vec<Option<StepView>>,
+}
+
+/// The result of a step of a group: a transfer, or the change of a hold that moves no money.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupStepResult)]
+#[serde(untagged)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most steps are transfers, which need no allocation of their own"
+)]
+enum StepView {
+    Transfer(TransferView),
+    Hold(HoldChangeView),
 }
 
 /// A posted group.
@@ -32,11 +47,17 @@ pub(crate) struct PostedGroupView {
 impl GroupView {
     pub(crate) fn new(receipt: &GroupReceipt, key: String, visible: &Visible) -> Self {
         let group_id = receipt.group_id.as_uuid();
-        let steps = receipt.steps.iter().map(|step| {
-            let mut view = TransferView::from(step.as_ref()?);
-            view.group_id = Some(group_id);
-            view.hide(visible);
-            Some(view)
+        let steps = receipt.steps.iter().map(|step| match step.as_ref()? {
+            StepReceipt::Transfer(receipt) => {
+                let mut view = TransferView::from(receipt);
+                view.group_id = Some(group_id);
+                view.hide(visible);
+                Some(StepView::Transfer(view))
+            }
+            StepReceipt::Hold(receipt) => {
+                Some(StepView::Hold(HoldChangeView::new(receipt, None, visible)))
+            }
+            _ => None,
         });
         Self {
             group_id,

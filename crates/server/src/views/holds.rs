@@ -39,7 +39,9 @@ pub(crate) struct HoldChangeView {
     /// The transfer of a capture.
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_id: Option<Uuid>,
-    idempotency_key: String,
+    /// The key of the request; a step of a group has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<String>,
     #[serde(skip)]
     is_new: bool,
 }
@@ -86,7 +88,7 @@ pub(crate) struct HoldPageView {
 }
 
 impl HoldChangeView {
-    pub(crate) fn new(receipt: &HoldReceipt, key: String, visible: &Visible) -> Self {
+    pub(crate) fn new(receipt: &HoldReceipt, key: Option<String>, visible: &Visible) -> Self {
         let is_own = visible.has(receipt.account_id);
         Self {
             hold_id: receipt.hold_id.as_uuid(),

@@ -1,6 +1,9 @@
 -- Returns the events behind a position in the sealed order, at most p_limit: each sealed transfer and
 -- hold event, with the balances of its accounts after it. The type is null where the sealed record
 -- does not exist any more.
+-- A capture belongs to the group of its transfer. The identifier of the hold or the release of step n
+-- of a group, from 0, is that of the group plus n with the first bit of its variant cleared, which
+-- no other identifier has cleared.
 CREATE OR REPLACE FUNCTION banking.read_events(p_after bigint, p_limit integer)
 RETURNS TABLE (
     event_position bigint,
@@ -71,12 +74,22 @@ AS $$
             AND credit.entry_number = transfer.to_entry_number
         WHERE place.record_kind = ascii('t') AND transfer.transfer_id = place.record_id
         UNION ALL
-        SELECT event.event_type::text, event.transfer_id, NULL, event.hold_id, NULL,
+        SELECT event.event_type::text, event.transfer_id,
+               CASE
+                   WHEN event.transfer_id IS NOT NULL THEN capture.group_id
+                   WHEN substr(event.event_id::text, 20, 1) IN ('0', '1', '2', '3') THEN
+                       (left(event.event_id::text, 19)
+                        || translate(substr(event.event_id::text, 20, 1), '0123', '89ab')
+                        || substr(event.event_id::text, 21, 12)
+                        || '0000')::uuid
+               END,
+               event.hold_id, NULL,
                event.amount::numeric, event.currency_code, event.occurred_at, event.account_id,
                NULL, NULL, hold.to_account_id, NULL, NULL, event.event_number,
                event.remaining::numeric, event.held_balance::numeric
         FROM banking.hold_events AS event
         JOIN banking.holds AS hold ON hold.hold_id = event.hold_id
+        LEFT JOIN banking.transfers AS capture ON capture.transfer_id = event.transfer_id
         WHERE place.record_kind = ascii('h') AND event.event_id = place.record_id
     ) AS record ON true
     ORDER BY place.event_position

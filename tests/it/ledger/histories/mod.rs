@@ -259,6 +259,7 @@ impl<'a> History<'a> {
                 for (receipt, moved) in group.steps.iter().zip(moved) {
                     assert_eq!(receipt.is_some(), moved.is_some(), "{}", said());
                     if let (Some(receipt), Some(moved)) = (receipt, moved) {
+                        let receipt = receipt.transfer().unwrap();
                         self.assert_moved(receipt, moved, &said);
                     }
                 }

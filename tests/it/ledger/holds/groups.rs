@@ -1,6 +1,6 @@
 //! Captures as steps of groups.
 
-use neobank_domain::ledger::{CaptureRequest, GroupRequest, HoldRequest, holds};
+use neobank_domain::ledger::{CaptureRequest, GroupRequest, holds};
 use neobank_domain::{Rejection, TransferRequest};
 
 use super::{balances, fingerprint, hold, rejection};
@@ -10,7 +10,6 @@ on_both_versions!(
     capture_and_tip_are_posted_together,
     rejected_step_leaves_the_hold_as_it_was,
     two_captures_of_one_hold_share_a_group,
-    hold_is_not_a_step,
 );
 
 async fn capture_and_tip_are_posted_together(bank: TestBank) {
@@ -86,14 +85,4 @@ async fn two_captures_of_one_hold_share_a_group(bank: TestBank) {
         Rejection::GroupStep { step: 0, reason } if *reason == Rejection::HoldCaptured { hold }
     ));
     bank.assert_sound().await;
-}
-
-async fn hold_is_not_a_step(bank: TestBank) {
-    let account = bank.account(czk("100")).await;
-    let group = GroupRequest::new().with_step(HoldRequest::new(account, czk("1")));
-    assert!(matches!(
-        rejection(bank.ledger.submit_group(group).await),
-        Rejection::GroupStep { step: 0, reason } if *reason == Rejection::NoTransfer
-    ));
-    assert_eq!(bank.count("banking.holds").await, 0);
 }

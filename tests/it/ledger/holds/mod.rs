@@ -10,6 +10,8 @@ mod optimistic;
 mod races;
 mod rejections;
 mod replays;
+mod step_replays;
+mod steps;
 
 use std::time::Duration;
 

@@ -98,14 +98,22 @@ fn hold(receipt: &HoldReceipt) -> Value {
     })
 }
 
-/// Returns the transfers of a group, with null for a step that moved nothing.
+/// Returns the transfers of a group, and its holds and releases if it has some, with null for each
+/// other step.
 fn group(receipt: &GroupReceipt) -> Value {
-    let steps: Vec<_> = receipt
-        .steps
-        .iter()
-        .map(|step| step.as_ref().map(transfer))
-        .collect();
-    json!({ "group_id": receipt.group_id, "transfers": steps })
+    let steps = || receipt.steps.iter().map(Option::as_ref);
+    let transfers = steps().map(|step| step?.transfer().map(transfer));
+    let mut document = json!({
+        "group_id": receipt.group_id,
+        "transfers": transfers.collect::<Vec<_>>(),
+    });
+    let holds: Vec<_> = steps().map(|step| step?.hold().map(hold)).collect();
+    if let Some(fields) = document.as_object_mut()
+        && holds.iter().any(Option::is_some)
+    {
+        fields.insert("holds".to_owned(), json!(holds));
+    }
+    document
 }
 
 impl From<Outcome> for LineResult {

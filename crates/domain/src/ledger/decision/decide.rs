@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use super::checks::{check_description, check_key};
 use super::group::{require_no_clearing, require_no_line};
 use super::movement::{Movement, require_positive};
+use super::step::Step;
 use super::{
     AccountState, Decision, IdentifiedRequest, Identifiers, KeyAndHash, LedgerState, NewHoldEvent,
     NewTransfer,
@@ -91,8 +92,8 @@ impl LedgerState {
             .and_then(|()| self.decide_new(identified, key, decision));
         self.ended.clear();
         if decided.is_err() {
+            self.undo_holds(&mut decision.hold_events, events);
             self.restore(before);
-            decision.hold_events.truncate(events);
         }
         decided
     }
@@ -110,9 +111,11 @@ impl LedgerState {
         let of_transfer = self.completed.get(key);
         let of_hold = self.completed_holds.get(key);
         let of_transfer = of_transfer.map(|transfer| transfer.replay(request, key, hash));
-        let of_hold = of_hold.map(|event| event.replay(key, hash));
+        let of_hold = of_hold.map(|event| event.replay(request, key, hash));
         match request {
             Request::Hold(_) | Request::Release(_) => of_hold.or(of_transfer),
+            // A group with a hold or a release gave its key to that event.
+            Request::Group(_) if of_hold.as_ref().is_some_and(Result::is_ok) => of_hold,
             _ => of_transfer.or(of_hold),
         }
     }
@@ -125,28 +128,23 @@ impl LedgerState {
         decision: &mut Decision,
     ) -> Result<Outcome, Rejection> {
         let request = identified.request;
-        let events = &mut decision.hold_events;
         match request {
             Request::Group(group) => {
-                return self.decide_group(identified, group, key.as_ref(), decision);
+                return self.decide_group(identified, group, key, decision);
             }
-            Request::Hold(hold) => return self.decide_hold(identified, hold, key, events),
-            Request::Release(release) => {
-                return self.decide_release(identified, release, key, events);
+            Request::Hold(_) | Request::Release(_) => {
+                return self.decide_hold(identified, key, &mut decision.hold_events);
             }
-            _ => {}
-        }
-        match request {
             Request::Posting(posting) => require_no_clearing(posting)?,
             Request::Reversal(reversal) => require_no_line(&self.reversal(reversal)?)?,
             _ => {}
         }
-        let new = self.decide_step(identified, request, identified.identifiers)?;
+        let new = self.decide_step(&Step::single(identified))?;
         let mut new = new.ok_or(Rejection::NothingMoved)?;
         new.key = key;
         self.keep(&new, &mut decision.hold_events)?;
         if let Some(key) = &new.key {
-            self.complete(key, &new.receipt, None, Vec::new());
+            self.complete(key, &new.receipt, None);
         }
         let receipt = new.receipt.clone();
         decision.transfers.push(new);
@@ -155,18 +153,14 @@ impl LedgerState {
 
     /// Returns the transfer of a request that is not a group; `None` for a step that is allowed to
     /// move nothing and does.
-    pub(super) fn decide_step(
-        &self,
-        identified: &IdentifiedRequest<'_>,
-        request: &Request,
-        identifiers: Identifiers,
-    ) -> Result<Option<NewTransfer>, Rejection> {
+    pub(super) fn decide_step(&self, step: &Step<'_>) -> Result<Option<NewTransfer>, Rejection> {
+        let request = step.request;
         let attributes = request.attributes();
         self.check_value_date(attributes)?;
-        let Some(movement) = self.movement(request)? else {
+        let Some(movement) = self.movement(step)? else {
             return Ok(None);
         };
-        let receipt = self.entries(identifiers, &movement)?;
+        let receipt = self.entries(step.identifiers, &movement)?;
         self.require_open_days(&receipt, attributes.value_date)?;
         Ok(Some(NewTransfer {
             debit_description: self.describe(request, "to", movement.to),
@@ -175,7 +169,7 @@ impl LedgerState {
             receipt,
             key: None,
             group_id: None,
-            actor: identified.actor.cloned(),
+            actor: step.actor.cloned(),
             metadata: attributes.metadata.clone(),
             value_date: attributes.value_date,
             capture: movement.capture,
@@ -184,13 +178,13 @@ impl LedgerState {
 
     /// Returns the movement of a request; `None` if the request is allowed to move nothing and
     /// does.
-    fn movement(&self, request: &Request) -> Result<Option<Movement>, Rejection> {
-        match request {
+    fn movement(&self, step: &Step<'_>) -> Result<Option<Movement>, Rejection> {
+        match step.request {
             Request::Transfer(transfer) => self.transfer(transfer),
             Request::Posting(posting) => self.posting(posting).map(Some),
             Request::Adjustment(adjustment) => self.adjustment(adjustment).map(Some),
             Request::Reversal(reversal) => self.reversal(reversal).map(Some),
-            Request::Capture(capture) => self.capture(capture).map(Some),
+            Request::Capture(capture) => self.capture(step, capture).map(Some),
             Request::Hold(_) | Request::Release(_) | Request::Expiry(_) => {
                 Err(Rejection::NoTransfer)
             }

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use neobank_entity::enums::EntryType;
 use rust_decimal::Decimal;
 
+use super::step::Step;
 use super::{
     Decision, HoldState, IdentifiedRequest, KeyAndHash, LedgerState, NewHoldEvent, NewTransfer,
     OriginalTransfer,
 };
 use crate::ledger::decision::AccountState;
 use crate::ledger::decision::movement::Movement;
-use crate::ledger::receipt::{GroupReceipt, Outcome, Receipt};
+use crate::ledger::receipt::{GroupReceipt, HoldReceipt, Outcome, Receipt, StepReceipt};
 use crate::ledger::rejection::Rejection;
 use crate::ledger::request::{
     Condition, GroupRequest, Measure, PostingKind, PostingRequest, Request, SystemAccount,
 };
-use crate::{AccountId, Currency, GroupId, HoldId, Money, TransferId};
+use crate::{AccountId, Currency, HoldId, Money, TransferId};
 
 /// Rejects a line of a journal entry outside a group.
 pub(super) fn require_no_clearing(posting: &PostingRequest) -> Result<(), Rejection> {
@@ -42,7 +43,7 @@ impl LedgerState {
         &mut self,
         identified: &IdentifiedRequest<'_>,
         group: &GroupRequest,
-        key: Option<&KeyAndHash>,
+        key: Option<KeyAndHash>,
         decision: &mut Decision,
     ) -> Result<Outcome, Rejection> {
         check_form(group)?;
@@ -68,31 +69,51 @@ impl LedgerState {
         let mut steps = match decided {
             Ok(steps) => steps,
             Err(rejection) => {
+                self.undo_holds(&mut decision.hold_events, events_before);
                 self.restore(before);
-                decision.hold_events.truncate(events_before);
                 return Err(rejection);
             }
         };
-        let group_id = GroupId::from(identified.identifiers.transfer_id.as_uuid());
-        let receipts = steps
-            .iter()
-            .map(|step| step.as_ref().map(|new| &new.receipt));
+        let group_id = identified.identifiers.group_id();
+        let receipts = steps.iter().map(|step| Some(step.as_ref()?.receipt()));
         let receipt = GroupReceipt {
             group_id,
-            steps: receipts.map(Option::<&_>::cloned).collect(),
+            steps: receipts.collect(),
         };
-        if let Some(first) = steps.iter_mut().flatten().next() {
-            first.key = key.cloned();
+        if let Some(key) = key {
+            let events = decision.hold_events.get_mut(events_before..);
+            self.complete_group(key, &receipt, &mut steps, events.unwrap_or_default());
         }
-        if let (Some(key), Some(first)) = (key, receipt.transfers().next()) {
-            let group = receipt.transfers().cloned().collect();
-            self.complete(key, first, Some(group_id), group);
-        }
-        for mut new in steps.into_iter().flatten() {
+        let transfers = steps.into_iter().flatten().filter_map(NewStep::transfer);
+        decision.transfers.extend(transfers.map(|mut new| {
             new.group_id = Some(group_id);
-            decision.transfers.push(new);
-        }
+            new
+        }));
         Ok(Outcome::GroupPosted(receipt))
+    }
+
+    /// Gives the group's key to the event of its first hold or release, or to its first transfer if
+    /// it has neither, and notes the key for the requests after it. The database looks the key of an
+    /// event up among those of the transfers too, so it has the key of such a group once, whether or
+    /// not a step moves money.
+    fn complete_group(
+        &mut self,
+        key: KeyAndHash,
+        receipt: &GroupReceipt,
+        steps: &mut [Option<NewStep>],
+        events: &mut [NewHoldEvent],
+    ) {
+        if let Some(first) = receipt.holds().next() {
+            let mut events = events.iter_mut();
+            let event = events.find(|event| event.receipt.event_id == first.event_id);
+            self.complete_hold(key, first, Some(receipt), event);
+            return;
+        }
+        let mut transfers = steps.iter_mut().flatten().filter_map(NewStep::transfer_mut);
+        if let (Some(first), Some(posted)) = (transfers.next(), receipt.transfers().next()) {
+            self.complete(&key, posted, Some(receipt));
+            first.key = Some(key);
+        }
     }
 
     /// Decides on the steps in their order, and applies each to the state.
@@ -101,27 +122,46 @@ impl LedgerState {
         identified: &IdentifiedRequest<'_>,
         group: &GroupRequest,
         events: &mut Vec<NewHoldEvent>,
-    ) -> Result<Vec<Option<NewTransfer>>, Rejection> {
+    ) -> Result<Vec<Option<NewStep>>, Rejection> {
         let mut conditions = group.conditions.iter().peekable();
         let mut steps = Vec::with_capacity(group.steps.len());
-        for (index, (number, step)) in (0_u16..).zip(&group.steps).enumerate() {
+        for (index, step) in Step::all(identified, group) {
             let at_step = |reason| Rejection::GroupStep {
                 step: index,
                 reason: Box::new(reason),
             };
-            let identifiers = identified.identifiers.of_step(number);
-            let new = self.decide_step(identified, step, identifiers);
-            let mut new = new.map_err(at_step)?;
-            if let Some(new) = &mut new {
-                inherit(new, group);
-                self.keep(new, events).map_err(at_step)?;
-            }
+            let new = self.apply_step(&step, group, events).map_err(at_step)?;
             steps.push(new);
             while let Some(next) = conditions.next_if(|next| next.step <= index) {
                 self.check(&next.condition).map_err(at_step)?;
             }
         }
         Ok(steps)
+    }
+
+    /// Decides on a step and applies it to the state; `None` for a step that is allowed to change
+    /// nothing and does.
+    fn apply_step(
+        &mut self,
+        step: &Step<'_>,
+        group: &GroupRequest,
+        events: &mut Vec<NewHoldEvent>,
+    ) -> Result<Option<NewStep>, Rejection> {
+        if let Request::Hold(_) | Request::Release(_) = step.request {
+            let Some(receipt) = self.change_of_step(step, events)? else {
+                return Ok(None);
+            };
+            if let Some(event) = events.last_mut() {
+                inherit_in_event(event, group);
+            }
+            return Ok(Some(NewStep::Hold(receipt)));
+        }
+        let Some(mut new) = self.decide_step(step)? else {
+            return Ok(None);
+        };
+        inherit(&mut new, group);
+        self.keep(&new, events)?;
+        Ok(Some(NewStep::Transfer(new)))
     }
 
     fn check(&self, condition: &Condition) -> Result<(), Rejection> {
@@ -186,6 +226,39 @@ impl LedgerState {
     }
 }
 
+/// The change that a step makes.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most steps are transfers, which need no allocation of their own"
+)]
+enum NewStep {
+    Transfer(NewTransfer),
+    Hold(HoldReceipt),
+}
+
+impl NewStep {
+    fn receipt(&self) -> StepReceipt {
+        match self {
+            Self::Transfer(new) => StepReceipt::Transfer(new.receipt.clone()),
+            Self::Hold(receipt) => StepReceipt::Hold(receipt.clone()),
+        }
+    }
+
+    fn transfer(self) -> Option<NewTransfer> {
+        match self {
+            Self::Transfer(new) => Some(new),
+            Self::Hold(_) => None,
+        }
+    }
+
+    fn transfer_mut(&mut self) -> Option<&mut NewTransfer> {
+        match self {
+            Self::Transfer(new) => Some(new),
+            Self::Hold(_) => None,
+        }
+    }
+}
+
 /// A part of the state, as it was before a request.
 pub(super) struct Part {
     accounts: Vec<(AccountId, AccountState)>,
@@ -234,15 +307,18 @@ fn has_reversal(group: &GroupRequest) -> bool {
 }
 
 /// Returns the sums of the lines of journal entries and of their reversals.
-fn sums(steps: &[Option<NewTransfer>]) -> BTreeMap<Currency, Decimal> {
+fn sums(steps: &[Option<NewStep>]) -> BTreeMap<Currency, Decimal> {
     let mut sums: BTreeMap<Currency, Decimal> = BTreeMap::new();
-    for Receipt {
-        amount,
-        debit,
-        credit,
-        ..
-    } in steps.iter().flatten().map(|step| &step.receipt)
-    {
+    for step in steps.iter().flatten() {
+        let NewStep::Transfer(new) = step else {
+            continue;
+        };
+        let Receipt {
+            amount,
+            debit,
+            credit,
+            ..
+        } = &new.receipt;
         let sum = sums.entry(amount.currency()).or_default();
         // Amounts are below 10^18 and steps few.
         *sum = sum.saturating_add(cleared(debit.account_id, credit.account_id, *amount));
@@ -284,6 +360,16 @@ fn inherit(new: &mut NewTransfer, group: &GroupRequest) {
         new.metadata.clone_from(&group.attributes.metadata);
     }
     new.value_date = new.value_date.or(group.attributes.value_date);
+}
+
+/// As [`inherit`], for a hold or a release.
+fn inherit_in_event(event: &mut NewHoldEvent, group: &GroupRequest) {
+    if event.description.is_empty() {
+        event.description.clone_from(&group.description);
+    }
+    if event.metadata.is_none() {
+        event.metadata.clone_from(&group.attributes.metadata);
+    }
 }
 
 /// Returns the amount with the sign of the customer's account.

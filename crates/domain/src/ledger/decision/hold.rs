@@ -4,13 +4,18 @@ use chrono::{DateTime, SubsecRound, Utc};
 use neobank_entity::enums::{HoldEventType, HoldStatus, TransferType};
 
 use super::movement::{Movement, require_positive};
-use super::{AccountState, IdentifiedRequest, KeyAndHash, LedgerState, NewTransfer};
+use super::step::Step;
+use super::{
+    AccountState, IdentifiedRequest, KeyAndHash, LedgerState, NewTransfer, replayed_group,
+};
 use crate::ledger::actor::Actor;
 use crate::ledger::metadata::Metadata;
-use crate::ledger::receipt::{HoldReceipt, Outcome};
+use crate::ledger::receipt::{GroupReceipt, HoldReceipt, Outcome, Receipt};
 use crate::ledger::rejection::Rejection;
-use crate::ledger::request::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest, Request};
-use crate::{AccountId, HoldEventId, HoldId, Money, TransferId};
+use crate::ledger::request::{
+    CaptureRequest, ExpiryRequest, HoldReference, HoldRequest, ReleaseRequest, Request,
+};
+use crate::{AccountId, GroupId, HoldEventId, HoldId, Money, TransferId};
 
 /// The latest end of a hold that the database can keep: the end of the year 9999.
 const EXPIRY_MAX: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
@@ -42,8 +47,15 @@ pub struct HoldState {
 pub struct CompletedHold {
     /// The hash of the request.
     pub request_hash: [u8; 32],
-    /// The receipt of the change.
+    /// The receipt of the change; of a group, the receipt of its first hold or release.
     pub receipt: HoldReceipt,
+    /// The group, for a group with a hold or a release.
+    pub group_id: Option<GroupId>,
+    /// The receipts of all holds and releases of the group, in the order of their steps; empty for a
+    /// single change.
+    pub group: Vec<HoldReceipt>,
+    /// The receipts of the group's transfers, in the order of their steps.
+    pub group_transfers: Vec<Receipt>,
 }
 
 /// A change of a hold to write.
@@ -80,11 +92,34 @@ struct Change<'a> {
     amount: Option<Money>,
     /// The identifier of the request's or the step's transfer.
     request: TransferId,
+    /// True for the hold or the release that is a step of a group.
+    is_step: bool,
     transfer: Option<TransferId>,
     actor: Option<&'a Actor>,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    /// Returns the change that a request for a hold or a release makes.
+    const fn of(step: &Step<'a>, hold: HoldId, kind: HoldEventType) -> Self {
+        Self {
+            hold,
+            kind,
+            amount: None,
+            request: step.identifiers.transfer_id,
+            is_step: step.group.is_some(),
+            transfer: None,
+            actor: step.actor,
+        }
+    }
+
+    fn event_id(&self) -> HoldEventId {
+        if self.is_step {
+            HoldEventId::of_step(self.request)
+        } else {
+            HoldEventId::of(self.request, self.hold, self.kind.as_str())
+        }
+    }
+
     /// Returns the end of a hold whose time is over, which has no actor.
     const fn end_of(hold: HoldId, request: TransferId) -> Self {
         Self {
@@ -92,6 +127,7 @@ impl Change<'_> {
             kind: HoldEventType::Expired,
             amount: None,
             request,
+            is_step: false,
             transfer: None,
             actor: None,
         }
@@ -122,14 +158,27 @@ impl HoldState {
 
 impl CompletedHold {
     /// Returns the outcome of a request under the key of a hold or a release.
-    pub(super) fn replay(&self, key: &str, request_hash: &[u8; 32]) -> Result<Outcome, Rejection> {
+    pub(super) fn replay(
+        &self,
+        request: &Request,
+        key: &str,
+        request_hash: &[u8; 32],
+    ) -> Result<Outcome, Rejection> {
         if self.request_hash != *request_hash {
             return Err(Rejection::KeyOfHold {
                 key: key.to_owned(),
                 first: self.receipt.hold_id,
             });
         }
-        Ok(Outcome::HoldReplayed(self.receipt.clone()))
+        Ok(match (request, self.group_id) {
+            (Request::Group(group), Some(group_id)) => Outcome::GroupReplayed(replayed_group(
+                group,
+                group_id,
+                &self.group_transfers,
+                &self.group,
+            )),
+            _ => Outcome::HoldReplayed(self.receipt.clone()),
+        })
     }
 }
 
@@ -170,7 +219,8 @@ impl LedgerState {
         request: &ExpiryRequest,
         events: &mut Vec<NewHoldEvent>,
     ) -> Result<Outcome, Rejection> {
-        let hold = self.known_hold(request.hold, request.held_by.is_some())?;
+        let named = request.held_by.map(|_| request.hold);
+        let hold = self.known_hold(named, request.hold)?;
         if hold.status != HoldStatus::Open {
             hold.require_open(self.now)?;
         }
@@ -181,14 +231,47 @@ impl LedgerState {
         Ok(Outcome::Hold(self.change_hold(&change, events)?))
     }
 
-    /// Decides on a new hold.
+    /// Decides on a request for a hold or a release.
     pub(super) fn decide_hold(
         &mut self,
         identified: &IdentifiedRequest<'_>,
-        request: &HoldRequest,
         key: Option<KeyAndHash>,
         events: &mut Vec<NewHoldEvent>,
     ) -> Result<Outcome, Rejection> {
+        let changed = self.change_of_step(&Step::single(identified), events)?;
+        let receipt = changed.ok_or(Rejection::NothingMoved)?;
+        if let Some(key) = key {
+            self.complete_hold(key, &receipt, None, events.last_mut());
+        }
+        Ok(Outcome::Hold(receipt))
+    }
+
+    /// Decides on a hold or a release, and adds its change; `None` for a release that is allowed to
+    /// change nothing and does.
+    pub(super) fn change_of_step(
+        &mut self,
+        step: &Step<'_>,
+        events: &mut Vec<NewHoldEvent>,
+    ) -> Result<Option<HoldReceipt>, Rejection> {
+        let request = step.request;
+        let changed = match request {
+            Request::Hold(hold) => self.authorise(step, hold, events).map(Some),
+            Request::Release(release) => self.release(step, release, events),
+            _ => Err(Rejection::NotAHold),
+        }?;
+        if let Some((_, event)) = changed.as_ref().zip(events.last_mut()) {
+            request.description().clone_into(&mut event.description);
+            event.metadata.clone_from(&request.attributes().metadata);
+        }
+        Ok(changed)
+    }
+
+    fn authorise(
+        &mut self,
+        step: &Step<'_>,
+        request: &HoldRequest,
+        events: &mut Vec<NewHoldEvent>,
+    ) -> Result<HoldReceipt, Rejection> {
         if request.to == Some(request.account) {
             return Err(Rejection::SameAccount {
                 account: request.account,
@@ -211,7 +294,7 @@ impl LedgerState {
         }
         account.require_available(request.amount)?;
         account.require_limit_of_each(request.amount)?;
-        let hold_id = HoldId::from(identified.identifiers.transfer_id.as_uuid());
+        let hold_id = step.identifiers.hold_id();
         self.holds.insert(
             hold_id,
             HoldState {
@@ -224,48 +307,42 @@ impl LedgerState {
             },
         );
         let change = Change {
-            hold: hold_id,
-            kind: HoldEventType::Authorised,
             amount: Some(request.amount),
-            request: identified.identifiers.transfer_id,
-            transfer: None,
-            actor: identified.actor,
+            ..Change::of(step, hold_id, HoldEventType::Authorised)
         };
-        let receipt = self.change_hold(&change, events)?;
-        self.complete_hold(identified.request, key, &receipt, events);
-        Ok(Outcome::Hold(receipt))
+        let changed = self.change_hold(&change, events);
+        if changed.is_err() {
+            self.holds.remove(&hold_id);
+        }
+        changed
     }
 
     /// Decides on the release of a hold.
-    pub(super) fn decide_release(
+    fn release(
         &mut self,
-        identified: &IdentifiedRequest<'_>,
+        step: &Step<'_>,
         request: &ReleaseRequest,
-        key: Option<KeyAndHash>,
         events: &mut Vec<NewHoldEvent>,
-    ) -> Result<Outcome, Rejection> {
-        let hold = self.known_hold(request.hold, request.held_by.is_some())?;
-        hold.require_open(self.now)?;
-        let change = Change {
-            hold: request.hold,
-            kind: HoldEventType::Released,
-            amount: None,
-            request: identified.identifiers.transfer_id,
-            transfer: None,
-            actor: identified.actor,
-        };
-        let receipt = self.change_hold(&change, events)?;
-        self.complete_hold(identified.request, key, &receipt, events);
-        Ok(Outcome::Hold(receipt))
+    ) -> Result<Option<HoldReceipt>, Rejection> {
+        let hold = self.named_hold(step, request.hold, request.held_by.is_some())?;
+        if let Err(over) = hold.require_open(self.now) {
+            return if request.if_open { Ok(None) } else { Err(over) };
+        }
+        let change = Change::of(step, hold.hold_id, HoldEventType::Released);
+        self.change_hold(&change, events).map(Some)
     }
 
     /// Returns the movement of a capture.
-    pub(super) fn capture(&self, request: &CaptureRequest) -> Result<Movement, Rejection> {
+    pub(super) fn capture(
+        &self,
+        step: &Step<'_>,
+        request: &CaptureRequest,
+    ) -> Result<Movement, Rejection> {
         if let Some(amount) = request.amount {
             require_positive(amount)?;
         }
-        let hold_id = request.hold;
-        let hold = self.known_hold(hold_id, request.held_by.is_some())?;
+        let hold = self.named_hold(step, request.hold, request.held_by.is_some())?;
+        let hold_id = hold.hold_id;
         hold.require_open(self.now)?;
         let amount = request.amount.unwrap_or(hold.remaining);
         if amount.currency() != hold.remaining.currency() {
@@ -337,6 +414,7 @@ impl LedgerState {
             kind: HoldEventType::Captured,
             amount: Some(receipt.amount),
             request: receipt.transfer_id,
+            is_step: false,
             transfer: Some(receipt.transfer_id),
             actor: transfer.actor.as_ref(),
         };
@@ -352,10 +430,37 @@ impl LedgerState {
         Ok(())
     }
 
-    fn known_hold(&self, hold: HoldId, was_found: bool) -> Result<&HoldState, Rejection> {
-        // Without its account, the hold did not exist when the ledger looked for it.
-        let known = was_found.then(|| self.holds.get(&hold)).flatten();
+    /// Returns the hold that a capture or a release names.
+    fn named_hold(
+        &self,
+        step: &Step<'_>,
+        reference: HoldReference,
+        was_found: bool,
+    ) -> Result<&HoldState, Rejection> {
+        match reference {
+            // Without its account, the hold did not exist when the ledger looked for it.
+            HoldReference::Hold(hold) => self.known_hold(was_found.then_some(hold), hold),
+            HoldReference::Step(index) => {
+                let hold = step.hold_at(index);
+                let hold = hold.ok_or(Rejection::NoHoldAtStep { step: index })?;
+                self.known_hold(Some(hold), hold)
+            }
+        }
+    }
+
+    fn known_hold(&self, found: Option<HoldId>, hold: HoldId) -> Result<&HoldState, Rejection> {
+        let known = found.and_then(|found| self.holds.get(&found));
         known.ok_or(Rejection::UnknownHold { hold })
+    }
+
+    /// Takes the changes of holds back that a request has added behind an index. The caller
+    /// restores the holds that were there before.
+    pub(super) fn undo_holds(&mut self, events: &mut Vec<NewHoldEvent>, from: usize) {
+        for event in events.drain(from..) {
+            if event.receipt.event_type == HoldEventType::Authorised {
+                self.holds.remove(&event.receipt.hold_id);
+            }
+        }
     }
 
     /// Applies a change to a hold and to its account, and adds the event.
@@ -392,7 +497,7 @@ impl LedgerState {
         account.version = account.version.saturating_add(1);
         let receipt = HoldReceipt {
             hold_id: change.hold,
-            event_id: HoldEventId::of(change.request, change.hold, change.kind.as_str()),
+            event_id: change.event_id(),
             event_type: change.kind,
             account_id,
             to_account_id: hold.to,
@@ -414,25 +519,25 @@ impl LedgerState {
         Ok(receipt)
     }
 
-    /// Adds what a request says to its event, and notes its key for the requests after it.
-    fn complete_hold(
+    /// Gives an event the request's key, and notes the key for the requests after it.
+    pub(super) fn complete_hold(
         &mut self,
-        request: &Request,
-        key: Option<KeyAndHash>,
+        key: KeyAndHash,
         receipt: &HoldReceipt,
-        events: &mut [NewHoldEvent],
+        group: Option<&GroupReceipt>,
+        event: Option<&mut NewHoldEvent>,
     ) {
-        if let Some((key, request_hash)) = &key {
-            let completed = CompletedHold {
-                request_hash: *request_hash,
-                receipt: receipt.clone(),
-            };
-            self.completed_holds.insert(key.clone(), completed);
-        }
-        if let Some(event) = events.last_mut() {
-            request.description().clone_into(&mut event.description);
-            event.metadata.clone_from(&request.attributes().metadata);
-            event.key = key;
+        let completed = CompletedHold {
+            request_hash: key.1,
+            receipt: receipt.clone(),
+            group_id: group.map(|group| group.group_id),
+            group: group.map_or_else(Vec::new, |group| group.holds().cloned().collect()),
+            group_transfers: group
+                .map_or_else(Vec::new, |group| group.transfers().cloned().collect()),
+        };
+        self.completed_holds.insert(key.0.clone(), completed);
+        if let Some(event) = event {
+            event.key = Some(key);
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::accounts::AccountStatus;
 use crate::accounts::limits::LimitUse;
 use crate::ledger::actor::Actor;
 use crate::ledger::metadata::Metadata;
-use crate::ledger::receipt::{GroupReceipt, Outcome, Receipt};
+use crate::ledger::receipt::{GroupReceipt, HoldReceipt, Outcome, Receipt, StepReceipt};
 use crate::ledger::rejection::Rejection;
-use crate::ledger::request::Request;
+use crate::ledger::request::{GroupRequest, Request};
 use crate::{AccountId, Currency, EntryId, GroupId, HoldEventId, HoldId, Money, TransferId};
 
 /// An account as it was read, or as the earlier requests of the batch left it.
@@ -181,7 +181,7 @@ impl Written {
         let receipts = replayed().flat_map(Outcome::receipts);
         // Requests of one batch can repeat a key.
         let transfers: BTreeSet<_> = receipts.map(|receipt| receipt.transfer_id).collect();
-        let hold_events: BTreeSet<_> = replayed().filter_map(Outcome::hold_event).collect();
+        let hold_events: BTreeSet<_> = replayed().flat_map(Outcome::hold_events).collect();
         Self {
             transfers: transfers.into_iter().collect(),
             hold_events: hold_events.into_iter().collect(),
@@ -292,6 +292,16 @@ impl Identifiers {
         }
     }
 
+    /// Returns the identifier of the hold that the request makes.
+    pub(super) fn hold_id(self) -> HoldId {
+        HoldId::from(self.transfer_id.as_uuid())
+    }
+
+    /// Returns the identifier of the group, if the request is one.
+    pub(super) fn group_id(self) -> GroupId {
+        GroupId::from(self.transfer_id.as_uuid())
+    }
+
     /// Returns the identifiers of a step of a group.
     pub(super) fn of_step(self, step: u16) -> Self {
         Self {
@@ -367,14 +377,13 @@ impl LedgerState {
         &mut self,
         (key, request_hash): &KeyAndHash,
         receipt: &Receipt,
-        group_id: Option<GroupId>,
-        group: Vec<Receipt>,
+        group: Option<&GroupReceipt>,
     ) {
         let completed = CompletedTransfer {
             request_hash: *request_hash,
             receipt: receipt.clone(),
-            group_id,
-            group,
+            group_id: group.map(|group| group.group_id),
+            group: group.map_or_else(Vec::new, |group| group.transfers().cloned().collect()),
         };
         self.completed.insert(key.clone(), completed);
     }
@@ -396,19 +405,33 @@ impl CompletedTransfer {
         }
         Ok(match (request, self.group_id) {
             (Request::Group(group), Some(group_id)) => {
-                let mut transfers = self.group.iter().peekable();
-                let steps = (0..=u16::MAX).zip(&group.steps).map(|(step, _)| {
-                    let id = TransferId::from(group_id.as_uuid()).following(step);
-                    transfers
-                        .next_if(|receipt| receipt.transfer_id == id)
-                        .cloned()
-                });
-                Outcome::GroupReplayed(GroupReceipt {
-                    group_id,
-                    steps: steps.collect(),
-                })
+                Outcome::GroupReplayed(replayed_group(group, group_id, &self.group, &[]))
             }
             _ => Outcome::Replayed(self.receipt.clone()),
         })
+    }
+}
+
+/// Returns the receipt of a group from the receipts of its transfers and of its holds and releases,
+/// each in the order of their steps.
+pub(super) fn replayed_group(
+    group: &GroupRequest,
+    group_id: GroupId,
+    transfers: &[Receipt],
+    holds: &[HoldReceipt],
+) -> GroupReceipt {
+    let (mut transfers, mut holds) = (transfers.iter().peekable(), holds.iter().peekable());
+    let steps = (0..=u16::MAX).zip(&group.steps).map(|(step, _)| {
+        let id = TransferId::from(group_id.as_uuid()).following(step);
+        let transfer = transfers.next_if(|receipt| receipt.transfer_id == id);
+        let event = HoldEventId::of_step(id);
+        transfer.cloned().map(StepReceipt::Transfer).or_else(|| {
+            let hold = holds.next_if(|receipt| receipt.event_id == event);
+            hold.cloned().map(StepReceipt::Hold)
+        })
+    });
+    GroupReceipt {
+        group_id,
+        steps: steps.collect(),
     }
 }

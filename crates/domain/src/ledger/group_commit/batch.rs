@@ -411,26 +411,23 @@ fn unknown(reason: &str, outcomes: Vec<Outcome>, written: Written) -> Vec<Answer
     let events: HashSet<_> = written.hold_events.into_iter().collect();
     outcomes
         .into_iter()
-        .map(|outcome| match moved_by(&outcome, &transfers) {
-            moved if !moved.is_empty() => Err(LedgerError::Unknown {
-                reason: reason.to_owned(),
-                transfers: moved,
-                hold_events: Vec::new(),
-            }),
-            _ if outcome
-                .hold_event()
-                .is_some_and(|event| events.contains(&event)) =>
-            {
-                Err(LedgerError::Unknown {
+        .map(|outcome| {
+            let moved = moved_by(&outcome, &transfers);
+            let changes = outcome.hold_events();
+            let changed: Vec<_> = changes.filter(|event| events.contains(event)).collect();
+            if !moved.is_empty() || !changed.is_empty() {
+                return Err(LedgerError::Unknown {
                     reason: reason.to_owned(),
-                    transfers: Vec::new(),
-                    hold_events: outcome.hold_event().into_iter().collect(),
-                })
+                    transfers: moved,
+                    hold_events: changed,
+                });
             }
-            _ if outcome.is_replayed() => Err(LedgerError::NotReplicated {
-                outcomes: vec![outcome],
-            }),
-            _ => Ok(outcome),
+            if outcome.is_replayed() {
+                return Err(LedgerError::NotReplicated {
+                    outcomes: vec![outcome],
+                });
+            }
+            Ok(outcome)
         })
         .collect()
 }

@@ -45,6 +45,16 @@ pub struct HoldRequest {
     pub(in crate::ledger) attributes: Attributes,
 }
 
+/// The hold that a capture or a release is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HoldReference {
+    /// A hold by its identifier.
+    Hold(HoldId),
+    /// The hold of an earlier step of the same group, by the index of that step, from 0.
+    Step(usize),
+}
+
 /// A request to transfer an amount that a hold has reserved.
 ///
 /// A capture takes at most what remains of the hold. For more, such as a tip, add a transfer to the
@@ -53,7 +63,7 @@ pub struct HoldRequest {
 #[non_exhaustive]
 pub struct CaptureRequest {
     /// The hold.
-    pub hold: HoldId,
+    pub hold: HoldReference,
     /// The amount, more than zero; `None` for all that remains.
     pub amount: Option<Money>,
     /// The account that is paid; `None` for the one that the hold names.
@@ -76,7 +86,9 @@ pub struct CaptureRequest {
 #[non_exhaustive]
 pub struct ReleaseRequest {
     /// The hold.
-    pub hold: HoldId,
+    pub hold: HoldReference,
+    /// True for a step of a group that may change nothing: the group goes on if the hold has ended.
+    pub if_open: bool,
     /// The caller's idempotency key, at most 255 characters: however often the caller repeats the
     /// request, the ledger releases the hold once.
     pub idempotency_key: Option<String>,
@@ -141,10 +153,46 @@ impl HoldRequest {
     }
 }
 
+impl HoldReference {
+    /// Returns the identifier of a hold that the request names by it.
+    pub(in crate::ledger) const fn id(self) -> Option<HoldId> {
+        match self {
+            Self::Hold(hold) => Some(hold),
+            Self::Step(_) => None,
+        }
+    }
+
+    fn hash_into(self, part: &mut impl FnMut(&[u8])) {
+        match self {
+            Self::Hold(hold) => part(hold.as_uuid().as_bytes()),
+            Self::Step(step) => part(format!("step {step}").as_bytes()),
+        }
+    }
+}
+
+impl From<HoldId> for HoldReference {
+    fn from(hold: HoldId) -> Self {
+        Self::Hold(hold)
+    }
+}
+
 impl CaptureRequest {
     /// Returns the capture of all that remains of a hold, which pays the hold's destination.
     #[must_use]
     pub const fn new(hold: HoldId) -> Self {
+        Self::of(HoldReference::Hold(hold))
+    }
+
+    /// As [`Self::new`], for the hold of an earlier step of the same group, which has no identifier
+    /// yet. Steps are counted from 0.
+    #[must_use]
+    pub const fn of_step(step: usize) -> Self {
+        Self::of(HoldReference::Step(step))
+    }
+
+    /// As [`Self::new`], for a hold by its identifier or by its step.
+    #[must_use]
+    pub const fn of(hold: HoldReference) -> Self {
         Self {
             hold,
             amount: None,
@@ -185,7 +233,7 @@ impl CaptureRequest {
 
     pub(super) fn hash_into(&self, part: &mut impl FnMut(&[u8])) {
         part(b"capture");
-        part(self.hold.as_uuid().as_bytes());
+        self.hold.hash_into(part);
         let amount = self.amount.map(|amount| amount.to_string());
         part(amount.unwrap_or_default().as_bytes());
         part(&optional(self.to));
@@ -201,11 +249,42 @@ impl ReleaseRequest {
     /// Returns the release of all that remains of a hold.
     #[must_use]
     pub const fn new(hold: HoldId) -> Self {
+        Self::of(HoldReference::Hold(hold))
+    }
+
+    /// As [`Self::new`], for the hold of an earlier step of the same group. Steps are counted from
+    /// 0.
+    #[must_use]
+    pub const fn of_step(step: usize) -> Self {
+        Self::of(HoldReference::Step(step))
+    }
+
+    /// As [`Self::new`], for a hold by its identifier or by its step.
+    #[must_use]
+    pub const fn of(hold: HoldReference) -> Self {
         Self {
             hold,
+            if_open: false,
             idempotency_key: None,
             attributes: Attributes::NONE,
             held_by: None,
+        }
+    }
+
+    /// Returns the release as a step of a group that may change nothing: if captures, a release or
+    /// its time have ended the hold, the group goes on.
+    #[must_use]
+    pub const fn if_open(mut self) -> Self {
+        self.if_open = true;
+        self
+    }
+
+    pub(super) fn hash_into(&self, part: &mut impl FnMut(&[u8])) {
+        part(b"release");
+        self.hold.hash_into(part);
+        // A release of before has the hash that it had then.
+        if self.if_open {
+            part(b"if open");
         }
     }
 }

@@ -18,7 +18,7 @@ use attributes::builders;
 pub use exchange::{ExchangeError, ExchangeRequest, Given, Quote, Rounding};
 pub use group::{Comparison, Condition, GroupRequest, JournalLine, Measure, StepCondition};
 pub(in crate::ledger) use hold::HeldBy;
-pub use hold::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest};
+pub use hold::{CaptureRequest, ExpiryRequest, HoldReference, HoldRequest, ReleaseRequest};
 pub use reversal::ReversalRequest;
 
 /// A request to move money. Each kind is a variant, and all of them are executed in the same way.
@@ -370,11 +370,11 @@ impl Request {
         }
     }
 
-    /// Returns the holds that the request names.
+    /// Returns the holds that the request names by their identifiers.
     pub(in crate::ledger) fn holds(&self) -> impl Iterator<Item = HoldId> + '_ {
         self.steps().iter().filter_map(|step| match step {
-            Self::Capture(capture) => Some(capture.hold),
-            Self::Release(release) => Some(release.hold),
+            Self::Capture(capture) => capture.hold.id(),
+            Self::Release(release) => release.hold.id(),
             Self::Expiry(expiry) => Some(expiry.hold),
             _ => None,
         })
@@ -382,10 +382,10 @@ impl Request {
 
     /// Returns where the ledger notes the account and the destination of the hold that the request
     /// names.
-    pub(in crate::ledger) const fn held_by_mut(&mut self) -> Option<(HoldId, &mut Option<HeldBy>)> {
+    pub(in crate::ledger) fn held_by_mut(&mut self) -> Option<(HoldId, &mut Option<HeldBy>)> {
         match self {
-            Self::Capture(capture) => Some((capture.hold, &mut capture.held_by)),
-            Self::Release(release) => Some((release.hold, &mut release.held_by)),
+            Self::Capture(capture) => Some((capture.hold.id()?, &mut capture.held_by)),
+            Self::Release(release) => Some((release.hold.id()?, &mut release.held_by)),
             Self::Expiry(expiry) => Some((expiry.hold, &mut expiry.held_by)),
             _ => None,
         }
@@ -393,7 +393,13 @@ impl Request {
 
     /// Returns true for a request that changes holds, or is a group with such a step.
     pub(in crate::ledger) fn changes_holds(&self) -> bool {
-        matches!(self, Self::Hold(_)) || self.holds().next().is_some()
+        let mut steps = self.steps().iter();
+        steps.any(|step| {
+            matches!(
+                step,
+                Self::Hold(_) | Self::Capture(_) | Self::Release(_) | Self::Expiry(_)
+            )
+        })
     }
 
     /// Returns true for a request that can result in a transfer.
@@ -540,10 +546,7 @@ impl Request {
             }
             Self::Hold(hold) => hold.hash_into(&mut part),
             Self::Capture(capture) => capture.hash_into(&mut part),
-            Self::Release(release) => {
-                part(b"release");
-                part(release.hold.as_uuid().as_bytes());
-            }
+            Self::Release(release) => release.hash_into(&mut part),
             Self::Expiry(expiry) => {
                 part(b"expiry");
                 part(expiry.hold.as_uuid().as_bytes());

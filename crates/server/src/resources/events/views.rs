@@ -83,6 +83,7 @@ struct HoldRecord {
     #[serde(serialize_with = "time")]
     occurred_at: DateTime<Utc>,
     transfer_id: Option<Uuid>,
+    group_id: Option<Uuid>,
 }
 
 impl EventView {
@@ -145,6 +146,7 @@ impl From<HoldChange> for HoldRecord {
             held_balance: change.held_balance,
             occurred_at: change.occurred_at,
             transfer_id: change.transfer_id.map(neobank_domain::TransferId::as_uuid),
+            group_id: change.group_id.map(neobank_domain::GroupId::as_uuid),
         }
     }
 }

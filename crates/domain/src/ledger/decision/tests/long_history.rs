@@ -211,6 +211,7 @@ impl History {
                 for (receipt, moved) in group.steps.iter().zip(moved) {
                     assert_eq!(receipt.is_some(), moved.is_some(), "{}", said());
                     if let (Some(receipt), Some(moved)) = (receipt, moved) {
+                        let receipt = receipt.transfer().unwrap();
                         assert_moved(receipt, moved, &said);
                     }
                 }
