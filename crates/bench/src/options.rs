@@ -69,6 +69,10 @@ pub struct Options {
     /// Send transfers without idempotency keys
     #[arg(long)]
     pub no_keys: bool,
+    /// Seal the new records each second, as a server does, beside the ways in group commit and
+    /// those of the service
+    #[arg(long)]
+    pub sealer: bool,
     /// The most connections of the ways that use one for each caller
     #[arg(long, default_value_t = 64)]
     pub connections: usize,

@@ -7,6 +7,7 @@ mod form;
 mod history;
 mod restore;
 mod scale;
+mod summaries;
 mod tampering;
 
 use std::collections::{HashMap, HashSet};

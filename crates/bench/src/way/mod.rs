@@ -8,6 +8,7 @@ mod function;
 mod groups;
 mod holds;
 mod mixture;
+mod sealer;
 mod service;
 
 use clap::ValueEnum;
@@ -23,6 +24,7 @@ use crate::options::Options;
 use crate::processes;
 use crate::report::Line;
 use crate::round_trips;
+use crate::way::sealer::Sealer;
 
 /// A way to move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -158,6 +160,7 @@ async fn in_group_commit(
     }
     let group_commit = mover.clone();
     let database = &bank.database;
+    let sealer = options.sealer.then(|| Sealer::start(database));
     let loaded = match way {
         Way::Holds => {
             let mover = holds::Holds(mover);
@@ -178,6 +181,7 @@ async fn in_group_commit(
         }
         _ => load(mover, choice, callers, options, host, database).await?,
     };
+    sealer.map_or(Ok(()), Sealer::stop)?;
     group_commit.close();
     let mut line = finished(way, choice, callers, &loaded, bank);
     line = line.with_ledgers(group_commit.ledgers());

@@ -9,7 +9,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use neobank_domain::Ledger;
 use neobank_domain::api_keys::{self, NewApiKey, Scope};
-use neobank_server::{ApiKeySecret, Limits, Server, ServiceState};
+use neobank_server::{ApiKeySecret, Limits, Server, ServiceState, Workers};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts the service on the first ledger.
+    /// Starts the service on the first ledger, without workers of its own.
     pub(crate) async fn start(
         mover: &GroupCommit,
         accounts: u32,
@@ -47,6 +47,7 @@ impl Service {
         let listen = "127.0.0.1:0".parse().map_err(failed)?;
         let server = Server::bind(&listen, state).await.map_err(failed)?;
         let address = server.address().trim_start_matches("http://").to_owned();
+        let server = server.with_workers(Workers::none());
         let server = tokio::spawn(server.run(std::future::pending()));
         Ok(Self {
             address,

@@ -21,6 +21,8 @@ DECLARE
     v_last record;
     v_before bigint;
     v_running bigint[];
+    -- True if records of transactions that ran at the last snapshot may have committed.
+    v_has_late boolean;
     v_since timestamptz;
     v_oldest timestamptz;
 BEGIN
@@ -33,17 +35,25 @@ BEGIN
     SELECT seal.transactions_before, string_to_array(seal.transactions_running, ',')::bigint[]
     INTO v_before, v_running
     FROM banking.seals AS seal WHERE seal.is_complete ORDER BY seal.seal_number DESC LIMIT 1;
-    -- Each call plans for its own values, so that a null v_before leaves no condition in the plan.
+    v_has_late := v_running <> '{}';
+    -- Each call plans for its own values, so that a null v_before leaves no condition in the plan,
+    -- and each arm has a condition that the index answers.
     SELECT count(*), min(waiting.created_at) INTO waiting_records, v_oldest
     FROM (
         (SELECT transfer.created_at FROM banking.transfers AS transfer
-         WHERE (v_before IS NULL OR transfer.transaction_number >= v_before
-                OR transfer.transaction_number = ANY (v_running))
+         WHERE (v_before IS NULL OR transfer.transaction_number >= v_before)
+           AND transfer.posted_at > v_since LIMIT 100000)
+        UNION ALL
+        (SELECT transfer.created_at FROM banking.transfers AS transfer
+         WHERE v_has_late AND transfer.transaction_number = ANY (v_running)
            AND transfer.posted_at > v_since LIMIT 100000)
         UNION ALL
         (SELECT event.created_at FROM banking.hold_events AS event
-         WHERE (v_before IS NULL OR event.transaction_number >= v_before
-                OR event.transaction_number = ANY (v_running))
+         WHERE (v_before IS NULL OR event.transaction_number >= v_before)
+           AND event.occurred_at > v_since LIMIT 100000)
+        UNION ALL
+        (SELECT event.created_at FROM banking.hold_events AS event
+         WHERE v_has_late AND event.transaction_number = ANY (v_running)
            AND event.occurred_at > v_since LIMIT 100000)
     ) AS waiting;
     waiting_records := least(waiting_records, 100000);
