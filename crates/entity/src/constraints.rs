@@ -493,6 +493,71 @@ pub mod banking {
     /// `value_date_range` of `banking.value_date`.
     pub const VALUE_DATE_RANGE: Constraint =
         Constraint::new("banking", "value_date", "value_date_range");
+    /// `webhook_dead_letters_pkey` of `banking.webhook_dead_letters`.
+    pub const WEBHOOK_DEAD_LETTERS_PKEY: Constraint = Constraint::new(
+        "banking",
+        "webhook_dead_letters",
+        "webhook_dead_letters_pkey",
+    );
+    /// `webhook_dead_letters_webhook_id_fkey` of `banking.webhook_dead_letters`.
+    pub const WEBHOOK_DEAD_LETTERS_WEBHOOK_ID_FKEY: Constraint = Constraint::new(
+        "banking",
+        "webhook_dead_letters",
+        "webhook_dead_letters_webhook_id_fkey",
+    );
+    /// `webhook_failures_pkey` of `banking.webhook_failures`.
+    pub const WEBHOOK_FAILURES_PKEY: Constraint =
+        Constraint::new("banking", "webhook_failures", "webhook_failures_pkey");
+    /// `webhook_failures_webhook_id_fkey` of `banking.webhook_failures`.
+    pub const WEBHOOK_FAILURES_WEBHOOK_ID_FKEY: Constraint = Constraint::new(
+        "banking",
+        "webhook_failures",
+        "webhook_failures_webhook_id_fkey",
+    );
+    /// `webhook_secrets_length` of `banking.webhook_secrets`.
+    pub const WEBHOOK_SECRETS_LENGTH: Constraint =
+        Constraint::new("banking", "webhook_secrets", "webhook_secrets_length");
+    /// `webhook_secrets_pkey` of `banking.webhook_secrets`.
+    pub const WEBHOOK_SECRETS_PKEY: Constraint =
+        Constraint::new("banking", "webhook_secrets", "webhook_secrets_pkey");
+    /// `webhook_secrets_webhook_id_fkey` of `banking.webhook_secrets`.
+    pub const WEBHOOK_SECRETS_WEBHOOK_ID_FKEY: Constraint = Constraint::new(
+        "banking",
+        "webhook_secrets",
+        "webhook_secrets_webhook_id_fkey",
+    );
+    /// `webhooks_count_limited` of `banking.webhooks`.
+    pub const WEBHOOKS_COUNT_LIMITED: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_count_limited");
+    /// `webhooks_dead_after_seconds_range` of `banking.webhooks`.
+    pub const WEBHOOKS_DEAD_AFTER_SECONDS_RANGE: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_dead_after_seconds_range");
+    /// `webhooks_description_length` of `banking.webhooks`.
+    pub const WEBHOOKS_DESCRIPTION_LENGTH: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_description_length");
+    /// `webhooks_disabled_reason_length` of `banking.webhooks`.
+    pub const WEBHOOKS_DISABLED_REASON_LENGTH: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_disabled_reason_length");
+    /// `webhooks_enabled_without_a_reason` of `banking.webhooks`.
+    pub const WEBHOOKS_ENABLED_WITHOUT_A_REASON: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_enabled_without_a_reason");
+    /// `webhooks_event_types_form` of `banking.webhooks`.
+    pub const WEBHOOKS_EVENT_TYPES_FORM: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_event_types_form");
+    /// `webhooks_pkey` of `banking.webhooks`.
+    pub const WEBHOOKS_PKEY: Constraint = Constraint::new("banking", "webhooks", "webhooks_pkey");
+    /// `webhooks_position_is_sealed` of `banking.webhooks`.
+    pub const WEBHOOKS_POSITION_IS_SEALED: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_position_is_sealed");
+    /// `webhooks_replayed_after_not_negative` of `banking.webhooks`.
+    pub const WEBHOOKS_REPLAYED_AFTER_NOT_NEGATIVE: Constraint = Constraint::new(
+        "banking",
+        "webhooks",
+        "webhooks_replayed_after_not_negative",
+    );
+    /// `webhooks_url_length` of `banking.webhooks`.
+    pub const WEBHOOKS_URL_LENGTH: Constraint =
+        Constraint::new("banking", "webhooks", "webhooks_url_length");
 }
 
 /// Those of the schema `concurrency`.
@@ -760,6 +825,23 @@ pub const ALL: &[Constraint] = &[
     banking::TRANSFERS_REQUEST_HASH_LENGTH,
     banking::UNFINISHED_TRANSFERS_PKEY,
     banking::VALUE_DATE_RANGE,
+    banking::WEBHOOK_DEAD_LETTERS_PKEY,
+    banking::WEBHOOK_DEAD_LETTERS_WEBHOOK_ID_FKEY,
+    banking::WEBHOOK_FAILURES_PKEY,
+    banking::WEBHOOK_FAILURES_WEBHOOK_ID_FKEY,
+    banking::WEBHOOK_SECRETS_LENGTH,
+    banking::WEBHOOK_SECRETS_PKEY,
+    banking::WEBHOOK_SECRETS_WEBHOOK_ID_FKEY,
+    banking::WEBHOOKS_COUNT_LIMITED,
+    banking::WEBHOOKS_DEAD_AFTER_SECONDS_RANGE,
+    banking::WEBHOOKS_DESCRIPTION_LENGTH,
+    banking::WEBHOOKS_DISABLED_REASON_LENGTH,
+    banking::WEBHOOKS_ENABLED_WITHOUT_A_REASON,
+    banking::WEBHOOKS_EVENT_TYPES_FORM,
+    banking::WEBHOOKS_PKEY,
+    banking::WEBHOOKS_POSITION_IS_SEALED,
+    banking::WEBHOOKS_REPLAYED_AFTER_NOT_NEGATIVE,
+    banking::WEBHOOKS_URL_LENGTH,
     concurrency::COMMIT_RECORDS_PKEY,
     concurrency::COMMIT_RECORDS_RECORDED_AT_RANGE,
     concurrency::COMMIT_RECORDS_TRANSACTION_NAME_LENGTH,

@@ -42,6 +42,37 @@ pub mod banking {
         }
     }
 
+    /// `banking.advance_webhook(p_webhook_id uuid, p_from bigint, p_to bigint, p_is_accepted boolean)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct AdvanceWebhook {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_from`.
+        pub from: i64,
+        /// `p_to`.
+        pub to: i64,
+        /// `p_is_accepted`.
+        pub is_accepted: bool,
+    }
+
+    impl AdvanceWebhook {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.advance_webhook";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_from", self.from)
+                .argument("p_to", self.to)
+                .argument("p_is_accepted", self.is_accepted)
+                .statement()
+        }
+    }
+
     /// `banking.audit()`.
     ///
     /// Returns `TABLE(check_name text, subject text, detail text)`.
@@ -183,6 +214,99 @@ pub mod banking {
         }
     }
 
+    /// `banking.create_webhook(p_webhook_id uuid, p_url text, p_description text, p_event_types text, p_dead_after_seconds integer, p_secret bytea, p_after bigint DEFAULT NULL::bigint)`.
+    ///
+    /// Returns `void`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct CreateWebhook {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_url`.
+        pub url: String,
+        /// `p_description`.
+        pub description: String,
+        /// `p_event_types`.
+        pub event_types: String,
+        /// `p_dead_after_seconds`.
+        pub dead_after_seconds: i32,
+        /// `p_secret`.
+        pub secret: Vec<u8>,
+        /// `p_after`; without one, its default.
+        pub after: Option<i64>,
+    }
+
+    impl CreateWebhook {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.create_webhook";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_url", self.url)
+                .argument("p_description", self.description)
+                .argument("p_event_types", self.event_types)
+                .argument("p_dead_after_seconds", self.dead_after_seconds)
+                .argument("p_secret", self.secret)
+                .optional("p_after", self.after)
+                .statement()
+        }
+    }
+
+    /// `banking.delete_webhook(p_webhook_id uuid)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct DeleteWebhook {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+    }
+
+    impl DeleteWebhook {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.delete_webhook";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .statement()
+        }
+    }
+
+    /// `banking.end_webhook_redelivery(p_webhook_id uuid, p_event_position bigint, p_status integer DEFAULT NULL::integer, p_error text DEFAULT NULL::text)`.
+    ///
+    /// Returns `void`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct EndWebhookRedelivery {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_event_position`.
+        pub event_position: i64,
+        /// `p_status`; without one, its default.
+        pub status: Option<i32>,
+        /// `p_error`; without one, its default.
+        pub error: Option<String>,
+    }
+
+    impl EndWebhookRedelivery {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.end_webhook_redelivery";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_event_position", self.event_position)
+                .optional("p_status", self.status)
+                .optional("p_error", self.error)
+                .statement()
+        }
+    }
+
     /// `banking.expire_due_holds(p_account_id uuid)`.
     ///
     /// Returns `bigint`.
@@ -307,6 +431,43 @@ pub mod banking {
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME)
                 .argument("p_api_key_id", self.api_key_id)
+                .statement()
+        }
+    }
+
+    /// `banking.note_webhook_failure(p_webhook_id uuid, p_from bigint, p_event_position bigint, p_error text, p_pause_seconds double precision, p_status integer DEFAULT NULL::integer)`.
+    ///
+    /// Returns `TABLE(is_noted boolean, is_dead boolean)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct NoteWebhookFailure {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_from`.
+        pub from: i64,
+        /// `p_event_position`.
+        pub event_position: i64,
+        /// `p_error`.
+        pub error: String,
+        /// `p_pause_seconds`.
+        pub pause_seconds: f64,
+        /// `p_status`; without one, its default.
+        pub status: Option<i32>,
+    }
+
+    impl NoteWebhookFailure {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.note_webhook_failure";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_from", self.from)
+                .argument("p_event_position", self.event_position)
+                .argument("p_error", self.error)
+                .argument("p_pause_seconds", self.pause_seconds)
+                .optional("p_status", self.status)
                 .statement()
         }
     }
@@ -846,6 +1007,53 @@ pub mod banking {
         }
     }
 
+    /// `banking.read_webhook_secrets(p_webhook_id uuid)`.
+    ///
+    /// Returns `TABLE(secret bytea)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ReadWebhookSecrets {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+    }
+
+    impl ReadWebhookSecrets {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.read_webhook_secrets";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .statement()
+        }
+    }
+
+    /// `banking.redeliver_webhook_event(p_webhook_id uuid, p_event_position bigint)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct RedeliverWebhookEvent {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_event_position`.
+        pub event_position: i64,
+    }
+
+    impl RedeliverWebhookEvent {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.redeliver_webhook_event";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_event_position", self.event_position)
+                .statement()
+        }
+    }
+
     /// `banking.remove_account_limit(p_account_id uuid, p_entry_type text, p_limit_window text, p_transfer_type text DEFAULT NULL::text, p_window_hours integer DEFAULT NULL::integer)`.
     ///
     /// Returns `boolean`.
@@ -924,6 +1132,31 @@ pub mod banking {
         }
     }
 
+    /// `banking.replay_webhook(p_webhook_id uuid, p_after bigint)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ReplayWebhook {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_after`.
+        pub after: i64,
+    }
+
+    impl ReplayWebhook {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.replay_webhook";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_after", self.after)
+                .statement()
+        }
+    }
+
     /// `banking.revoke_api_key(p_api_key_id uuid)`.
     ///
     /// Returns `boolean`.
@@ -942,6 +1175,34 @@ pub mod banking {
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME)
                 .argument("p_api_key_id", self.api_key_id)
+                .statement()
+        }
+    }
+
+    /// `banking.rotate_webhook_secret(p_webhook_id uuid, p_secret bytea, p_overlap_seconds integer)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct RotateWebhookSecret {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_secret`.
+        pub secret: Vec<u8>,
+        /// `p_overlap_seconds`.
+        pub overlap_seconds: i32,
+    }
+
+    impl RotateWebhookSecret {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.rotate_webhook_secret";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .argument("p_secret", self.secret)
+                .argument("p_overlap_seconds", self.overlap_seconds)
                 .statement()
         }
     }
@@ -1100,6 +1361,46 @@ pub mod banking {
         }
     }
 
+    /// `banking.update_webhook(p_webhook_id uuid, p_url text DEFAULT NULL::text, p_description text DEFAULT NULL::text, p_event_types text DEFAULT NULL::text, p_dead_after_seconds integer DEFAULT NULL::integer, p_is_enabled boolean DEFAULT NULL::boolean, p_disabled_reason text DEFAULT NULL::text)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct UpdateWebhook {
+        /// `p_webhook_id`.
+        pub webhook_id: Uuid,
+        /// `p_url`; without one, its default.
+        pub url: Option<String>,
+        /// `p_description`; without one, its default.
+        pub description: Option<String>,
+        /// `p_event_types`; without one, its default.
+        pub event_types: Option<String>,
+        /// `p_dead_after_seconds`; without one, its default.
+        pub dead_after_seconds: Option<i32>,
+        /// `p_is_enabled`; without one, its default.
+        pub is_enabled: Option<bool>,
+        /// `p_disabled_reason`; without one, its default.
+        pub disabled_reason: Option<String>,
+    }
+
+    impl UpdateWebhook {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.update_webhook";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_webhook_id", self.webhook_id)
+                .optional("p_url", self.url)
+                .optional("p_description", self.description)
+                .optional("p_event_types", self.event_types)
+                .optional("p_dead_after_seconds", self.dead_after_seconds)
+                .optional("p_is_enabled", self.is_enabled)
+                .optional("p_disabled_reason", self.disabled_reason)
+                .statement()
+        }
+    }
+
     /// `banking.uuid_v7()`.
     ///
     /// Returns `uuid`.
@@ -1172,6 +1473,28 @@ pub mod banking {
             Call::new(Self::NAME)
                 .argument("p_first_seal", self.first_seal)
                 .argument("p_last_seal", self.last_seal)
+                .statement()
+        }
+    }
+
+    /// `banking.webhook_states(p_webhook_id uuid DEFAULT NULL::uuid)`.
+    ///
+    /// Returns `TABLE(webhook_id uuid, url text, description text, event_types text, is_enabled boolean, disabled_reason text, dead_after_seconds integer, created_at timestamp with time zone, created_by text, secret_rotated_at timestamp with time zone, previous_secret_until timestamp with time zone, replayed_after bigint, replayed_at timestamp with time zone, last_position bigint, end_position bigint, dead_letters bigint, failing_position bigint, attempt_count bigint, first_attempt_at timestamp with time zone, last_attempt_at timestamp with time zone, next_attempt_at timestamp with time zone, last_status integer, last_error text)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct WebhookStates {
+        /// `p_webhook_id`; without one, its default.
+        pub webhook_id: Option<Uuid>,
+    }
+
+    impl WebhookStates {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.webhook_states";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .optional("p_webhook_id", self.webhook_id)
                 .statement()
         }
     }

@@ -57,6 +57,8 @@ AS $$
          'CREATE TRIGGER holds_never_deleted BEFORE DELETE OR TRUNCATE ON banking.holds FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('account_limits_log', 'A',
          'CREATE TRIGGER account_limits_log AFTER INSERT OR DELETE OR UPDATE ON banking.account_limits FOR EACH ROW EXECUTE FUNCTION banking.log_change()'),
+        ('webhooks_log', 'A',
+         'CREATE TRIGGER webhooks_log AFTER INSERT OR DELETE OR UPDATE ON banking.webhooks FOR EACH ROW EXECUTE FUNCTION banking.log_change()'),
         ('period_closings_append_only', 'A',
          'CREATE TRIGGER period_closings_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.period_closings FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('period_closings_follow_closing', 'A',
@@ -150,7 +152,7 @@ AS $$
         SELECT trigger.tgname::text, 'a trigger that is not the schema''s'
         FROM pg_trigger AS trigger
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal
-          AND trigger.tgname NOT IN ('account_limits_log', 'accounts_balance_follows_journal', 'accounts_follow_customer', 'accounts_guard_closed', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_log', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'accounts_zone_is_open', 'change_log_append_only', 'change_log_follows_changes', 'currencies_follow_closing', 'customer_preferences_log', 'customers_block_accounts', 'customers_log', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'period_closings_append_only', 'period_closings_follow_closing', 'seals_append_only', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
+          AND trigger.tgname NOT IN ('account_limits_log', 'accounts_balance_follows_journal', 'accounts_follow_customer', 'accounts_guard_closed', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_log', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'accounts_zone_is_open', 'change_log_append_only', 'change_log_follows_changes', 'currencies_follow_closing', 'customer_preferences_log', 'customers_block_accounts', 'customers_log', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'period_closings_append_only', 'period_closings_follow_closing', 'seals_append_only', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts', 'webhooks_log',
                                      'accounts_touch', 'customer_preferences_touch', 'customers_touch')
         UNION ALL
         SELECT rule.rulename::text, 'a rule' FROM pg_rewrite AS rule WHERE rule.ev_class = relation.oid
@@ -165,7 +167,8 @@ AS $$
                            to_regclass('banking.holds'), to_regclass('banking.hold_events'),
                            to_regclass('banking.seals'),
                            to_regclass('banking.customer_preferences'), to_regclass('banking.change_log'), to_regclass('banking.currencies'),
-                           to_regclass('banking.period_closings'), to_regclass('banking.account_limits'))
+                           to_regclass('banking.period_closings'), to_regclass('banking.account_limits'),
+                           to_regclass('banking.webhooks'))
     UNION ALL
     SELECT 'only the owner may change it', format('banking.%s', granted.relname), format('%s has %s on %s',
                CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(granted.grantee) END,

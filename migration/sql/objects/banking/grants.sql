@@ -7,6 +7,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_import, neo
 REVOKE ALL ON banking.unfinished_transfers FROM neobank_app, neobank_read, neobank_import;
 -- Only the service compares the hashes of keys.
 REVOKE ALL ON banking.api_keys, banking.api_key_bindings FROM neobank_read, neobank_import;
+-- The service reads the secrets in force through a function.
+REVOKE ALL ON banking.webhook_secrets FROM neobank_app, neobank_read, neobank_import;
 GRANT USAGE ON SEQUENCE banking.customer_number_sequence, banking.account_number_sequence TO neobank_app, neobank_import;
 
 GRANT INSERT (customer_id, first_name, last_name, email, phone_primary, phone_secondary, date_of_birth,
@@ -50,7 +52,18 @@ GRANT EXECUTE ON FUNCTION
     banking.reopen_period(text),
     banking.create_api_key(uuid, text, text, bytea, text, uuid[], uuid[], timestamptz),
     banking.revoke_api_key(uuid),
-    banking.note_api_key_use(uuid)
+    banking.note_api_key_use(uuid),
+    banking.create_webhook(uuid, text, text, text, integer, bytea, bigint),
+    banking.update_webhook(uuid, text, text, text, integer, boolean, text),
+    banking.rotate_webhook_secret(uuid, bytea, integer),
+    banking.read_webhook_secrets(uuid),
+    banking.replay_webhook(uuid, bigint),
+    banking.delete_webhook(uuid),
+    banking.advance_webhook(uuid, bigint, bigint, boolean),
+    banking.note_webhook_failure(uuid, bigint, bigint, text, double precision, integer),
+    banking.redeliver_webhook_event(uuid, bigint),
+    banking.end_webhook_redelivery(uuid, bigint, integer, text),
+    banking.webhook_states(uuid)
     TO neobank_app;
 GRANT EXECUTE ON FUNCTION
     banking.lock_open_days(uuid[]),

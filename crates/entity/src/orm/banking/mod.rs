@@ -16,3 +16,7 @@ pub mod seals;
 pub mod transactions;
 pub mod transfers;
 pub mod unfinished_transfers;
+pub mod webhook_dead_letters;
+pub mod webhook_failures;
+pub mod webhook_secrets;
+pub mod webhooks;
