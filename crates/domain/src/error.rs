@@ -17,6 +17,7 @@ use crate::periods::PeriodError;
 use crate::preferences::PreferenceError;
 use crate::statements::StatementError;
 use crate::transfers::TransferQueryError;
+use crate::webhooks::WebhookError;
 
 /// Any error of this crate or of the database below it.
 ///
@@ -73,6 +74,9 @@ pub enum Error {
     /// The error of a key of the service that was not created, found or revoked.
     #[error(transparent)]
     ApiKey(#[from] ApiKeyError),
+    /// The error of a webhook that was not created, found or changed.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The error of preferences that were not read or merged.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
@@ -141,6 +145,7 @@ impl HoldsDatabaseError for Error {
             | Self::ChangeLog(ChangeLogError::Database(error))
             | Self::Period(PeriodError::Database(error))
             | Self::ApiKey(ApiKeyError::Database(error))
+            | Self::Webhook(WebhookError::Database(error))
             | Self::Preference(PreferenceError::Database(error))
             | Self::Database(error) => Some(error),
             #[cfg(feature = "import")]
@@ -192,6 +197,16 @@ impl Error {
             Self::ApiKey(ApiKeyError::Unknown { .. }) => ErrorKind::NotFound,
             Self::ApiKey(ApiKeyError::ActorRequired) => ErrorKind::Rejected,
             Self::ApiKey(_) => ErrorKind::Invalid,
+            Self::Webhook(
+                WebhookError::Unknown { .. } | WebhookError::UnknownDeadLetter { .. },
+            ) => ErrorKind::NotFound,
+            Self::Webhook(
+                WebhookError::ActorRequired
+                | WebhookError::TooMany
+                | WebhookError::AlreadyExists
+                | WebhookError::Position { .. },
+            ) => ErrorKind::Rejected,
+            Self::Webhook(_) => ErrorKind::Invalid,
             Self::Statement(_)
             | Self::TransferQuery(_)
             | Self::Balance(_)

@@ -90,6 +90,10 @@ identifier!(
     ApiKeyId
 );
 identifier!(
+    /// The identifier of a webhook (`banking.webhooks`).
+    WebhookId
+);
+identifier!(
     /// The identifier of a group: transfers that were posted together.
     GroupId
 );

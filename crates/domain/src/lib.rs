@@ -10,6 +10,7 @@
 //! * [`change_log`] lists the changes of customers, accounts and preferences, with their actors.
 //! * [`periods`] closes booking days.
 //! * [`api_keys`] keeps the keys of programs that call the service.
+//! * [`webhooks`] keeps the addresses to which the service sends events.
 //! * [`audit`] validates every invariant of the ledger.
 //! * [`chain`] seals the journal in a hash chain and verifies it, and [`events`] reads the sealed
 //!   order.
@@ -48,11 +49,14 @@ pub mod printable;
 pub mod statements;
 mod text;
 pub mod transfers;
+pub mod webhooks;
 
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, ApiKeyId, CustomerId, EntryId, GroupId, HoldEventId, HoldId, TransferId};
+pub use ids::{
+    AccountId, ApiKeyId, CustomerId, EntryId, GroupId, HoldEventId, HoldId, TransferId, WebhookId,
+};
 pub use ledger::{
     Ledger, LedgerBuilder, LedgerError, PostingRequest, Receipt, Rejection, Request,
     TransferRequest,

@@ -1479,7 +1479,7 @@ pub mod banking {
 
     /// `banking.webhook_states(p_webhook_id uuid DEFAULT NULL::uuid)`.
     ///
-    /// Returns `TABLE(webhook_id uuid, url text, description text, event_types text, is_enabled boolean, disabled_reason text, dead_after_seconds integer, created_at timestamp with time zone, created_by text, secret_rotated_at timestamp with time zone, previous_secret_until timestamp with time zone, replayed_after bigint, replayed_at timestamp with time zone, last_position bigint, end_position bigint, dead_letters bigint, failing_position bigint, attempt_count bigint, first_attempt_at timestamp with time zone, last_attempt_at timestamp with time zone, next_attempt_at timestamp with time zone, last_status integer, last_error text)`.
+    /// Returns `TABLE(webhook_id uuid, url text, description text, event_types text, is_enabled boolean, disabled_reason text, dead_after_seconds integer, created_at timestamp with time zone, created_by text, secret_rotated_at timestamp with time zone, previous_secret_until timestamp with time zone, replayed_after bigint, replayed_at timestamp with time zone, last_position bigint, end_position bigint, dead_letters bigint, requested_position bigint, failing_position bigint, attempt_count bigint, first_attempt_at timestamp with time zone, last_attempt_at timestamp with time zone, next_attempt_at timestamp with time zone, last_status integer, last_error text)`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct WebhookStates {
         /// `p_webhook_id`; without one, its default.

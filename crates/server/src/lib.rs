@@ -33,6 +33,7 @@ mod serve;
 mod state;
 mod tls;
 mod views;
+mod webhooks;
 mod workers;
 
 pub use address::{AddressError, ListenAddress};
@@ -44,4 +45,7 @@ pub use resources::{openapi, router};
 pub use serve::Server;
 pub use state::ServiceState;
 pub use tls::{Tls, TlsError, TlsFiles};
+pub use webhooks::{
+    WebhookOptions, WebhookUrl, WebhookUrlError, generate_webhook_secret, reveal_webhook_secret,
+};
 pub use workers::Workers;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::rate::RateLimit;
+use crate::webhooks::WebhookOptions;
 
 /// The limits of the service. Each keeps a client from using up the memory or the time of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Limits {
     pub drain_delay: Duration,
     /// The longest time for the requests at work when the service stops.
     pub drain_timeout: Duration,
+    /// The way in which the events of webhooks are sent.
+    pub webhooks: WebhookOptions,
 }
 
 impl Default for Limits {
@@ -80,6 +83,7 @@ impl Default for Limits {
             key_cache_time: Duration::from_secs(5),
             drain_delay: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
+            webhooks: WebhookOptions::default(),
         }
     }
 }

@@ -118,6 +118,7 @@ pub(crate) fn page(state: &ServiceState) -> String {
         family(&mut text, name, kind, help);
         let _ = writeln!(text, "{name} {value}");
     }
+    state.webhooks().write(&mut text);
     text
 }
 

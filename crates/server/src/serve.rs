@@ -131,7 +131,7 @@ impl Server {
             service = service.layer(from_fn(encrypted));
         }
         let state = self.state.clone();
-        let _workers = self.workers.start(state.ledger());
+        let workers = self.workers.start(&state);
         let stopped = async {
             stop.await;
             state.begin_to_stop();
@@ -165,7 +165,9 @@ impl Server {
         }
         drop(self.listener);
         let _ = draining.send(true);
-        drained(&places, limits.connections_max, limits.drain_timeout).await
+        let unfinished = drained(&places, limits.connections_max, limits.drain_timeout).await;
+        workers.finish(limits.drain_timeout).await;
+        unfinished
     }
 }
 

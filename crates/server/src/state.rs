@@ -13,6 +13,7 @@ use crate::keys::KeyCache;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::rate::Buckets;
+use crate::webhooks::WebhookCounts;
 
 /// The state of the service: the ledger with its queue, the keys, the limits and the counts. All
 /// requests share it, and clones are cheap.
@@ -34,6 +35,7 @@ struct Shared {
     event_reads: EventReads,
     is_stopping: AtomicBool,
     metrics: Metrics,
+    webhooks: WebhookCounts,
 }
 
 impl ServiceState {
@@ -59,6 +61,7 @@ impl ServiceState {
                 event_reads,
                 is_stopping: AtomicBool::new(false),
                 metrics: Metrics::default(),
+                webhooks: WebhookCounts::default(),
             }),
         }
     }
@@ -118,5 +121,9 @@ impl ServiceState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    pub(crate) fn webhooks(&self) -> &WebhookCounts {
+        &self.shared.webhooks
     }
 }

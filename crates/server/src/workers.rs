@@ -1,10 +1,13 @@
-//! The workers of a server: sealing, and the record of the ends of holds.
+//! The workers of a server: sealing, the record of the ends of holds, and webhooks.
 
 use std::time::Duration;
 
 use neobank_domain::Ledger;
 use neobank_domain::chain;
 use tokio::task::JoinSet;
+
+use crate::state::ServiceState;
+use crate::webhooks::supervise;
 
 /// The work that a server does beside its requests. Several servers of a bank may do it at the same
 /// time: one of them seals, and each hold ends once.
@@ -16,6 +19,15 @@ pub struct Workers {
     /// The pause between two calls that record the ends of holds whose time is over; `None` records
     /// none. Decisions and balances are right without it.
     pub expiry_interval: Option<Duration>,
+    /// True to send the events of webhooks. Of several servers one at a time sends those of a webhook.
+    pub webhooks: bool,
+}
+
+/// The work at work, which ends when this value is dropped.
+#[derive(Debug)]
+pub(crate) struct RunningWorkers {
+    _tasks: JoinSet<()>,
+    webhooks: JoinSet<()>,
 }
 
 /// The most records that one call seals.
@@ -32,22 +44,25 @@ impl Default for Workers {
         Self {
             seal_interval: Some(Duration::from_secs(1)),
             expiry_interval: Some(Duration::from_secs(10)),
+            webhooks: true,
         }
     }
 }
 
 impl Workers {
-    /// Returns workers that do nothing: other processes seal and record the ends of holds.
+    /// Returns workers that do nothing: other processes do their work.
     #[must_use]
     pub const fn none() -> Self {
         Self {
             seal_interval: None,
             expiry_interval: None,
+            webhooks: false,
         }
     }
 
-    /// Starts the work, which ends when the set is dropped.
-    pub(crate) fn start(self, ledger: &Ledger) -> JoinSet<()> {
+    /// Starts the work.
+    pub(crate) fn start(self, state: &ServiceState) -> RunningWorkers {
+        let ledger = state.ledger();
         let mut tasks = JoinSet::new();
         if let Some(pause) = self.seal_interval {
             tasks.spawn(seal(ledger.clone(), pause));
@@ -59,7 +74,23 @@ impl Workers {
             };
             tasks.spawn(expire(ledger, pause));
         }
-        tasks
+        let mut webhooks = JoinSet::new();
+        if self.webhooks {
+            webhooks.spawn(supervise(state.clone()));
+        }
+        RunningWorkers {
+            _tasks: tasks,
+            webhooks,
+        }
+    }
+}
+
+impl RunningWorkers {
+    /// Waits for the attempts of webhooks at work, which end when the service stops, for at most
+    /// `limit`.
+    pub(crate) async fn finish(mut self, limit: Duration) {
+        let ended = async { while self.webhooks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(limit, ended).await;
     }
 }
 

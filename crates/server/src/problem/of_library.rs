@@ -10,6 +10,7 @@ use neobank_domain::events::EventError;
 use neobank_domain::preferences::PreferenceError;
 use neobank_domain::statements::StatementError;
 use neobank_domain::transfers::TransferQueryError;
+use neobank_domain::webhooks::WebhookError;
 use neobank_domain::{Error, ErrorKind, LedgerError, Rejection};
 use serde_json::Value;
 
@@ -94,6 +95,7 @@ problem_of! {
     DatabaseError: "database", "unknown";
     StatementError: "statement", "unknown_account";
     TransferQueryError: "transfer_query", "unknown_account";
+    WebhookError: "webhook", "unknown_webhook";
 }
 
 impl Problem {

@@ -18,6 +18,7 @@ mod operations;
 mod postings;
 mod reversals;
 mod transfers;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::Path;
@@ -33,6 +34,8 @@ use crate::middleware::{identify, limit};
 use crate::openapi::{base, complete};
 use crate::problem::Problem;
 use crate::state::ServiceState;
+
+pub(crate) use events::EventView;
 
 /// Returns the API, with its description at `/openapi.json`.
 pub fn router(state: ServiceState) -> Router {
@@ -95,6 +98,12 @@ fn limited() -> OpenApiRouter<ServiceState> {
         .routes(routes!(balances::list))
         .routes(routes!(balances::trial))
         .routes(routes!(events::list))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::dead_letters))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(groups::create))
         .routes(routes!(groups::show))
         .routes(routes!(groups::reverse))

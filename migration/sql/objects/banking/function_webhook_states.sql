@@ -19,6 +19,7 @@ RETURNS TABLE (
     last_position bigint,
     end_position bigint,
     dead_letters bigint,
+    requested_position bigint,
     failing_position bigint,
     attempt_count bigint,
     first_attempt_at timestamptz,
@@ -42,6 +43,8 @@ AS $$
                      ORDER BY seal.seal_number DESC LIMIT 1), 0),
            (SELECT count(*) FROM banking.webhook_dead_letters AS letter
             WHERE letter.webhook_id = webhook.webhook_id AND letter.redelivered_at IS NULL),
+           (SELECT min(letter.event_position) FROM banking.webhook_dead_letters AS letter
+            WHERE letter.webhook_id = webhook.webhook_id AND letter.redelivery_requested_at IS NOT NULL),
            failure.event_position, failure.attempt_count, failure.first_attempt_at,
            failure.last_attempt_at, failure.next_attempt_at, failure.last_status, failure.last_error
     FROM banking.webhooks AS webhook

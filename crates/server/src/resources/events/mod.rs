@@ -21,7 +21,9 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::ServiceState;
-use views::{EventView, PageView};
+use views::PageView;
+
+pub(crate) use views::EventView;
 
 /// The header with the last position that a client of server-sent events has received.
 const LAST_EVENT_ID: &str = "last-event-id";

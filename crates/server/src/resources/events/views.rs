@@ -21,7 +21,7 @@ pub(super) struct PageView {
 /// A sealed record at its position.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Event)]
-pub(super) struct EventView {
+pub(crate) struct EventView {
     /// 1, 2, 3 without a gap.
     position: String,
     #[serde(flatten)]
