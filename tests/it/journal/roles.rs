@@ -116,25 +116,28 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
     let granted: String = bank.database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(
         granted,
-        "advance_consumer neobank_app, audit neobank_app, audit neobank_read, audit_guards neobank_app, \
+        "advance_consumer neobank_app, advance_webhook neobank_app, audit neobank_app, audit neobank_read, audit_guards neobank_app, \
          audit_guards neobank_read, \
          available_balance neobank_app, available_balance neobank_import, available_balance neobank_read, \
-         close_period neobank_app, consumer_lags neobank_app, consumer_lags neobank_read, create_api_key neobank_app, expire_due_holds neobank_app, \
+         close_period neobank_app, consumer_lags neobank_app, consumer_lags neobank_read, create_api_key neobank_app, create_webhook neobank_app, delete_webhook neobank_app, \
+         end_webhook_redelivery neobank_app, expire_due_holds neobank_app, \
          is_system_account neobank_app, is_system_account neobank_read, \
          limit_uses neobank_app, limit_uses neobank_import, limit_uses neobank_read, lock_open_days neobank_app, \
-         lock_open_days neobank_import, note_api_key_use neobank_app, open_system_accounts neobank_app, \
+         lock_open_days neobank_import, note_api_key_use neobank_app, note_webhook_failure neobank_app, open_system_accounts neobank_app, \
          open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
          post_transfers_optimistic neobank_app, post_transfers_optimistic neobank_import, \
          post_transfers_pipelined neobank_app, post_transfers_pipelined neobank_import, \
          post_unless_rejected neobank_app, post_unless_rejected neobank_import, \
-         read_events neobank_app, read_events neobank_read, remove_account_limit neobank_app, reopen_account neobank_app, \
-         reopen_period neobank_app, revoke_api_key neobank_app, seal neobank_app, \
+         read_events neobank_app, read_events neobank_read, read_webhook_secrets neobank_app, \
+         redeliver_webhook_event neobank_app, remove_account_limit neobank_app, reopen_account neobank_app, \
+         reopen_period neobank_app, replay_webhook neobank_app, revoke_api_key neobank_app, \
+         rotate_webhook_secret neobank_app, seal neobank_app, \
          sealing_lag neobank_app, sealing_lag neobank_read, set_account_limit neobank_app, \
          start_of_day neobank_app, start_of_day neobank_import, start_of_day neobank_read, \
          system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \
-         update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import, \
+         update_account_optimistic neobank_app, update_webhook neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import, \
          verify_chain neobank_app, verify_chain neobank_read, verify_coverage neobank_app, \
-         verify_coverage neobank_read, verify_seals neobank_app, verify_seals neobank_read"
+         verify_coverage neobank_read, verify_seals neobank_app, verify_seals neobank_read, webhook_states neobank_app"
     );
     // A role that is neither has no privileges, also not through PUBLIC.
     let superuser = bank.superuser().await;

@@ -21,9 +21,17 @@ on_both_versions!(
 );
 
 fn start(bank: &TestBank, listen: &str) -> (Child, String) {
-    let mut child = neobank(bank.url(), &["serve", "--listen", listen])
-        .spawn()
-        .unwrap();
+    start_with(bank, listen, &[])
+}
+
+/// Starts the command with further options, and returns it with its address.
+pub(super) fn start_with(bank: &TestBank, listen: &str, options: &[&str]) -> (Child, String) {
+    let mut child = neobank(
+        bank.url(),
+        &[&["serve", "--listen", listen], options].concat(),
+    )
+    .spawn()
+    .unwrap();
     let errors = child.stderr.take().unwrap();
     let mut lines = BufReader::new(errors).lines().map(Result::unwrap);
     let address = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned()));

@@ -15,6 +15,7 @@ mod reads;
 mod reversals;
 mod streams;
 mod tls;
+mod webhooks;
 
 use std::time::Duration;
 

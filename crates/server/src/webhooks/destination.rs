@@ -78,13 +78,13 @@ impl WebhookUrl {
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
-        let default_port = if encrypts { 443 } else { 80 };
-        let named_port = authority.as_str().ends_with(':') || authority.port().is_some();
+        let names_a_port = authority.as_str() != authority.host();
         let port = match authority.port_u16() {
             Some(0) => return Err(WebhookUrlError::Malformed),
             Some(port) => port,
-            None if named_port => return Err(WebhookUrlError::Malformed),
-            None => default_port,
+            None if names_a_port => return Err(WebhookUrlError::Malformed),
+            None if encrypts => 443,
+            None => 80,
         };
         if host.is_empty() {
             return Err(WebhookUrlError::Malformed);

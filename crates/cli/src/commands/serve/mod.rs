@@ -5,6 +5,7 @@ mod demo;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use neobank_db::Database;
@@ -43,10 +44,17 @@ pub(crate) struct ServeArguments {
     /// Serve the API alone, without the console at /console
     #[arg(long)]
     no_console: bool,
-    /// Neither seal records nor record the ends of holds: another process does. Without it, events
-    /// appear within a second
+    /// Neither seal records, nor record the ends of holds, nor send the events of webhooks: another
+    /// process does. Without it, events appear within a second
     #[arg(long)]
     no_workers: bool,
+    /// Let webhooks reach private addresses: those of this machine and of private networks, also
+    /// without encryption
+    #[arg(long)]
+    webhook_private_addresses: bool,
+    /// The longest time in seconds of an attempt to send an event to a webhook
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u8).range(1..=60))]
+    webhook_timeout: u8,
 }
 
 pub(crate) async fn run(
@@ -102,7 +110,10 @@ async fn bind(
     database: Database,
 ) -> Result<Server, CommandError> {
     let address = &arguments.listen;
-    let state = ServiceState::new(Ledger::new(database), Limits::default());
+    let mut limits = Limits::default();
+    limits.webhooks.private_addresses = arguments.webhook_private_addresses;
+    limits.webhooks.attempt_timeout = Duration::from_secs(arguments.webhook_timeout.into());
+    let state = ServiceState::new(Ledger::new(database), limits);
     let bound = Server::bind(address, state).await;
     let mut server = bound.map_err(|error| not_bound(address, &error))?;
     if !arguments.no_console {

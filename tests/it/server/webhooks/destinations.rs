@@ -1,0 +1,106 @@
+//! The addresses that webhooks may reach.
+
+use neobank_domain::api_keys::Scope;
+use serde_json::{Value, json};
+
+use super::super::{assert_problem, key};
+use super::{Receiver, Reply, Setup, limits};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    addresses_that_are_not_allowed_are_rejected,
+    name_of_a_private_address_is_not_reached,
+    redirect_is_not_followed,
+);
+
+async fn addresses_that_are_not_allowed_are_rejected(bank: TestBank) {
+    let mut limits = limits();
+    limits.webhooks.private_addresses = false;
+    let service = super::Service::on(&bank, limits).await;
+    let bearer = key(&bank, &[Scope::Admin], |_| {}).await;
+    for url in [
+        "http://shop.example/",
+        "ftp://shop.example/",
+        "https://user:hunter2@shop.example/",
+        "https://shop.example/#x",
+        "https://127.0.0.1/",
+        "https://10.1.2.3/",
+        "https://192.168.1.1/",
+        "https://169.254.169.254/",
+        "https://100.64.0.1/",
+        "https://224.0.0.1/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[fe80::1]/",
+        "https://[fd00::1]/",
+    ] {
+        let body = json!({ "url": url }).to_string();
+        let rejected = service
+            .send("POST", "/v1/webhooks", &[&bearer], &body)
+            .await;
+        assert_problem(&rejected, 422, "invalid");
+        assert_eq!(rejected.body["field"], "url", "{url}");
+        assert!(
+            !rejected.body.to_string().contains("hunter2"),
+            "{rejected:?}"
+        );
+    }
+    let body = json!({ "url": "https://shop.example/events" }).to_string();
+    let created = service
+        .send("POST", "/v1/webhooks", &[&bearer], &body)
+        .await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let path = format!(
+        "/v1/webhooks/{}",
+        created.body["webhook_id"].as_str().unwrap()
+    );
+    let body = json!({ "url": "https://10.0.0.1/" }).to_string();
+    let rejected = service.send("PATCH", &path, &[&bearer], &body).await;
+    assert_problem(&rejected, 422, "invalid");
+}
+
+/// The name is allowed when the webhook is created; its address is checked when the service connects.
+async fn name_of_a_private_address_is_not_reached(bank: TestBank) {
+    let receiver = Receiver::start().await;
+    let mut setup = Setup::on(bank).await;
+    let mut webhooks = Vec::new();
+    for host in ["localhost", "127.1", "2130706433", "[::ffff:127.0.0.1]"] {
+        let url = format!("https://{host}:{}/", receiver.port);
+        webhooks.push(setup.webhook(&url, json!({})).await.0);
+    }
+    // As a service without the option does with webhooks of before.
+    let mut strict = limits();
+    strict.webhooks.private_addresses = false;
+    setup.service.stop.take().unwrap().send(()).unwrap();
+    let strict = super::Service::on(&setup.bank, strict).await;
+    let before = std::mem::replace(&mut setup.service, strict);
+    before.task.await.unwrap();
+    setup.transfers(1).await;
+    for webhook in webhooks {
+        let shown = setup
+            .wait(&webhook, |shown| shown["failure"] != Value::Null)
+            .await;
+        let error = shown["failure"]["last_error"].as_str().unwrap();
+        let is_refused = error == "the host has no address that webhooks may reach"
+            || error.starts_with("the address is not allowed");
+        assert!(is_refused, "{shown}");
+    }
+    assert!(receiver.received().is_empty());
+}
+
+async fn redirect_is_not_followed(bank: TestBank) {
+    let setup = Setup::on(bank).await;
+    let other = Receiver::start().await;
+    let receiver = Receiver::start().await;
+    let redirects = [301, 302, 303, 307, 308];
+    let redirects =
+        redirects.map(|status| Reply::With(status, format!("location: {}", other.url())));
+    receiver.reply(redirects, Reply::Status(200));
+    let (webhook, _) = setup.webhook(&receiver.url(), json!({})).await;
+    setup.transfers(1).await;
+    receiver.wait_for(6).await;
+    setup
+        .wait(&webhook, |shown| shown["waiting_events"] == "0")
+        .await;
+    assert!(other.received().is_empty());
+}
