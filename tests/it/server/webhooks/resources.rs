@@ -21,7 +21,9 @@ async fn webhook_is_created_changed_and_deleted_with_records(bank: TestBank) {
     let (webhook, _) = setup.webhook("https://shop.example/a", given).await;
     let path = format!("/v1/webhooks/{webhook}");
     // The only event is of another type.
-    let shown = setup.wait(&webhook, |shown| shown["waiting_events"] == "0").await;
+    let shown = setup
+        .wait(&webhook, |shown| shown["waiting_events"] == "0")
+        .await;
     assert_eq!(shown["event_types"], json!(["hold.expired"]));
     assert_eq!(shown["dead_after_seconds"], 259_200);
     let changes = json!({ "url": "https://shop.example/b", "event_types": [], "enabled": false,
