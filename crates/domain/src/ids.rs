@@ -164,6 +164,14 @@ macro_rules! successive {
 
 successive!(TransferId);
 
+impl HoldId {
+    /// Returns the identifiers of the holds that a group makes: the first possible one and the last.
+    pub(crate) fn of_group(group: GroupId) -> [Self; 2] {
+        let group = TransferId::from(group.as_uuid());
+        [0, u16::MAX].map(|step| group.following(step).as_uuid().into())
+    }
+}
+
 impl TransferId {
     /// Returns the group of a transfer that is a step of one.
     pub(crate) fn group(self) -> GroupId {

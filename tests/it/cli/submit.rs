@@ -593,6 +593,27 @@ async fn holds_groups_and_exchanges_are_lines_too(bank: TestBank) {
         assert_eq!(bank.balance(one).await, czk("52"));
         assert_eq!(bank.balance(two).await, czk("3"));
     }
+    // Holds and releases are steps of a group.
+    let with_holds = json!({"kind": "group", "key": "held", "steps": [
+        {"kind": "hold", "account": one, "amount": "5 CZK"},
+        {"kind": "capture", "hold_step": 0, "to": two, "amount": "2 CZK", "keep_rest": true},
+        {"kind": "release", "hold_step": 0, "if_open": true},
+        {"kind": "transfer", "from": two, "to": one, "amount": "2 CZK"}]});
+    for outcome in ["posted", "replayed"] {
+        let found = submit(bank.url(), "held", &with_holds.to_string(), &[]).await;
+        assert_eq!(results(&found), [(1, outcome.to_owned())], "{}", found.out);
+        let posted = &outcomes(&found)[0];
+        assert_eq!(posted["holds"][0]["event_type"], "authorised");
+        assert_eq!(posted["holds"][2]["amount"]["amount"], "3.00");
+        assert_eq!(
+            (&posted["holds"][1], &posted["transfers"][0]),
+            (&Value::Null, &Value::Null)
+        );
+        assert_eq!(
+            posted["transfers"][1]["hold_id"],
+            posted["holds"][0]["hold_id"]
+        );
+    }
     for key in ["r", "c", "g"] {
         let shown = data(bank.url(), &["transfers", "show", key]).await["transfer"].clone();
         match key {

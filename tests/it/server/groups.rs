@@ -14,6 +14,8 @@ on_both_versions!(
     conditions_must_hold_after_their_steps,
     wrong_members_of_groups_are_named_by_their_path,
     group_of_a_bound_key_uses_its_own_accounts_only,
+    holds_and_releases_are_steps,
+    hold_steps_need_their_scope_and_binding,
 );
 
 fn transfer(from: AccountId, to: AccountId, text: &str) -> Value {
@@ -172,8 +174,8 @@ async fn rejected_step_is_named_and_nothing_is_posted(bank: TestBank) {
         ),
         (
             json!([{ "reversal": { "transfer": "01a20965-a098-7575-9a06-6fd66fbd3c75" } }]),
-            "unknown_transfer",
-            json!("steps[0].reversal"),
+            "group_step",
+            json!("steps[0]"),
         ),
         (
             json!([{ "transfer": { "from": b, "to": a, "amount": amount("1"), "up_to": true,
@@ -389,4 +391,136 @@ async fn group_of_a_bound_key_uses_its_own_accounts_only(bank: TestBank) {
         (bank.balance(own).await, bank.balance(other).await),
         (czk("47"), czk("80"))
     );
+}
+
+fn hold(account: AccountId, to: AccountId, minor: &str) -> Value {
+    json!({ "hold": { "account": account, "to": to, "amount": amount(minor) } })
+}
+
+async fn holds_and_releases_are_steps(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let scopes = [
+        Scope::TransfersWrite,
+        Scope::HoldsWrite,
+        Scope::AccountsRead,
+    ];
+    let bearer = key(&bank, &scopes, |_| {}).await;
+    let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let steps = json!([
+        hold(a, b, "60"),
+        { "capture": { "hold_step": 0, "amount": amount("25"), "more_to_come": true } },
+        hold(a, b, "30"),
+        { "release": { "hold_step": 2 } },
+        transfer(b, a, "5"),
+    ]);
+    let group = json!({ "steps": steps });
+    let posted = post(&service, &bearer, "/v1/groups", "order", &group).await;
+    assert_eq!(posted.status, 201, "{posted:?}");
+    let steps = posted.body["steps"].as_array().unwrap();
+    assert_eq!(steps[0]["event_type"], "authorised");
+    assert_eq!(steps[1]["hold_id"], steps[0]["hold_id"]);
+    assert_eq!(steps[1]["amount"]["amount"], "25.00");
+    assert_eq!(steps[3]["event_type"], "released");
+    assert_eq!(steps[3]["hold_id"], steps[2]["hold_id"]);
+    let again = post(&service, &bearer, "/v1/groups", "order", &group).await;
+    assert!(again.has("idempotency-replayed: true"), "{again:?}");
+    assert_eq!(again.body, posted.body);
+    let other = json!({ "steps": [transfer(a, b, "1"), hold(a, b, "1")] });
+    let other = post(&service, &bearer, "/v1/groups", "order", &other).await;
+    assert_problem(&other, 409, "key_of_hold");
+
+    // A group without transfers.
+    let made = json!({ "steps": [hold(a, b, "10"), hold(a, b, "5")] });
+    let made = post(&service, &bearer, "/v1/groups", "made", &made).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let path = format!("/v1/groups/{}", made.body["group_id"].as_str().unwrap());
+    let shown = service.send("GET", &path, &[&bearer], "").await;
+    assert_eq!(shown.body["transfers"], json!([]));
+    assert_eq!(shown.body["holds"].as_array().unwrap().len(), 2);
+    assert_eq!(shown.body["holds"][1]["remaining"]["amount"], "5.00");
+    let back = format!("{path}/reversals");
+    let undone = post(&service, &bearer, &back, "back", &json!({})).await;
+    assert_eq!(undone.status, 201, "{undone:?}");
+    assert_eq!(undone.body["steps"][0]["event_type"], "released");
+    let again = post(&service, &bearer, &back, "back", &json!({})).await;
+    assert!(again.has("idempotency-replayed: true"), "{again:?}");
+
+    for (steps, kind, field) in [
+        (
+            json!([{ "capture": { "hold_step": 0 } }]),
+            "group_step",
+            "steps[0]",
+        ),
+        (
+            json!([{ "release": { "hold": "01a20965-a098-7575-9a06-6fd66fbd3c75" } }]),
+            "group_step",
+            "steps[0]",
+        ),
+        (
+            json!([hold(a, b, "1"), { "release": {} }]),
+            "invalid",
+            "steps[1].release.body",
+        ),
+        (json!([hold(a, b, "1000")]), "group_step", "steps[0]"),
+    ] {
+        let group = json!({ "steps": steps });
+        let answer = post(&service, &bearer, "/v1/groups", "wrong", &group).await;
+        assert_problem(&answer, 422, kind);
+        assert_eq!(answer.body["field"], field, "{answer:?}");
+    }
+    bank.assert_sound().await;
+}
+
+async fn hold_steps_need_their_scope_and_binding(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let (own, other) = (bank.account(czk("50")).await, bank.account(czk("77")).await);
+    let transfers = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let scopes = [Scope::TransfersWrite, Scope::HoldsWrite];
+    let bound = key(&bank, &scopes, |new| new.bindings.accounts = vec![own]).await;
+    let free = key(&bank, &scopes, |_| {}).await;
+    let group = |step: Value| json!({ "steps": [transfer(own, other, "1"), step] });
+    for step in [
+        hold(own, other, "1"),
+        json!({ "release": { "hold_step": 0 } }),
+        json!({ "capture": { "hold_step": 0 } }),
+    ] {
+        let denied = post(&service, &transfers, "/v1/groups", "scope", &group(step)).await;
+        assert_problem(&denied, 403, "scope");
+    }
+    let foreign = group(hold(other, own, "1"));
+    let denied = post(&service, &bound, "/v1/groups", "binding", &foreign).await;
+    assert_problem(&denied, 403, "binding");
+    // A hold between other accounts is none that the key knows.
+    let third = bank.account(czk("5")).await;
+    let made = json!({ "steps": [hold(other, third, "3")] });
+    let made = post(&service, &free, "/v1/groups", "made", &made).await;
+    let strange = made.body["steps"][0]["hold_id"].clone();
+    let release = group(json!({ "release": { "hold": strange } }));
+    let denied = post(&service, &bound, "/v1/groups", "strange", &release).await;
+    assert_problem(&denied, 422, "group_step");
+    assert_eq!(
+        denied.body["details"]["reason"]["kind"], "unknown_hold",
+        "{denied:?}"
+    );
+    // What the group has made belongs to other accounts, and so does its reversal.
+    let path = format!("/v1/groups/{}", made.body["group_id"].as_str().unwrap());
+    let denied = post(
+        &service,
+        &bound,
+        &format!("{path}/reversals"),
+        "r",
+        &json!({}),
+    )
+    .await;
+    assert_problem(&denied, 404, "unknown_group");
+    let only_transfers = post(
+        &service,
+        &transfers,
+        &format!("{path}/reversals"),
+        "r",
+        &json!({}),
+    )
+    .await;
+    assert_problem(&only_transfers, 403, "scope");
+    bank.assert_sound().await;
 }

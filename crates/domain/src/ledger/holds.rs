@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::decision::HoldState;
 use super::request::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest, Request};
 use super::{HoldCursor, HoldReceipt, Ledger, LedgerError, Outcome, Receipt};
-use crate::{AccountId, Currency, HoldEventId, HoldId, Money, TransferId};
+use crate::{AccountId, Currency, GroupId, HoldEventId, HoldId, Money, TransferId};
 
 /// The server's time, in the rows of the reads.
 const NOW: &str = "now";
@@ -255,6 +255,21 @@ pub async fn events(on: &impl Executor, hold: HoldId) -> Result<Vec<HoldEvent>, 
         );
     let rows: Vec<hold_events::Model> = on.fetch_many(Statement::from_query(&query)).await?;
     rows.into_iter().map(event).collect()
+}
+
+/// Returns the holds that a group has made, in the order of their steps.
+///
+/// # Errors
+///
+/// A failure of the database.
+pub async fn of_group(on: &impl Executor, group: GroupId) -> Result<Vec<Hold>, DatabaseError> {
+    let [first, last] = HoldId::of_group(group).map(HoldId::as_uuid);
+    let mut query = read();
+    query
+        .and_where(column(Column::HoldId).between(first, last))
+        .order_by((Entity, Column::HoldId), Order::Asc);
+    let rows: Vec<HoldRow> = on.fetch_many(Statement::from_query(&query)).await?;
+    rows.into_iter().map(HoldRow::hold).collect()
 }
 
 struct DueRow {

@@ -320,10 +320,22 @@ impl Ledger {
         description: impl Into<String> + Send,
         idempotency_key: Option<String>,
     ) -> Result<GroupReceipt, LedgerError> {
-        let mut reversal = GroupRequest::new().with_description(description);
+        let mut reversal = self.reversal_of_group(group).await?;
+        reversal = reversal.with_description(description);
         reversal.idempotency_key = idempotency_key;
-        reversal.steps = group_reversal::steps(&self.engine.database, group).await?;
         self.submit_group(reversal).await
+    }
+
+    /// Returns the group that reverses another one, as [`Ledger::reverse_group`] posts it, without a
+    /// description and a key.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Database`], and [`Rejection::ReleasedByGroup`].
+    pub async fn reversal_of_group(&self, group: GroupId) -> Result<GroupRequest, LedgerError> {
+        let mut reversal = GroupRequest::new();
+        reversal.steps = group_reversal::steps(&self.engine.database, group).await?;
+        Ok(reversal)
     }
 
     async fn execute(&self, mut request: Request) -> Result<Outcome, LedgerError> {

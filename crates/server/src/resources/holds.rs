@@ -336,7 +336,7 @@ impl Prepare for ReleaseOfHold {
 
 /// Returns the account of a hold, which the caller has to be bound to, and all accounts that the hold
 /// names. A key without bindings may use each, so nothing is looked up.
-async fn parties(
+pub(super) async fn parties(
     call: Call<'_>,
     hold: HoldId,
 ) -> Result<(Vec<AccountId>, Vec<AccountId>), Problem> {

@@ -1,7 +1,7 @@
 //! The kinds of requests that groups and batches have.
 
 use super::exchanges::ExchangeBody;
-use super::groups::GroupBody;
+use super::groups::{CaptureStep, GroupBody, ReleaseStep};
 use super::holds::{CaptureOfHold, HoldBody, ReleaseOfHold};
 use super::journal::JournalLineBody;
 use super::members::Object;
@@ -10,6 +10,7 @@ use super::postings::PostingBody;
 use super::reversals::ReversalOfTransfer;
 use super::transfers::TransferBody;
 use crate::problem::Problem;
+use neobank_domain::Rejection;
 
 /// A request of a kind that can be a step of a group.
 #[derive(Debug)]
@@ -18,7 +19,9 @@ pub(super) enum Step {
     Posting(PostingBody),
     JournalLine(JournalLineBody),
     Reversal(ReversalOfTransfer),
-    Capture(CaptureOfHold),
+    Hold(HoldBody),
+    Capture(CaptureStep),
+    Release(ReleaseStep),
 }
 
 /// A request of a kind that a batch can have.
@@ -35,13 +38,26 @@ pub(super) enum Operation {
 }
 
 impl Step {
+    /// Returns the rejection of a transfer or a hold that the caller may not use or that does not
+    /// exist.
+    pub(super) fn unknown(&self) -> Option<Rejection> {
+        match self {
+            Self::Reversal(body) => Some(body.unknown()),
+            Self::Capture(body) => body.unknown(),
+            Self::Release(body) => body.unknown(),
+            _ => None,
+        }
+    }
+
     pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         let (kind, prepared) = match self {
             Self::Transfer(body) => ("transfer", body.prepare(call).await),
             Self::Posting(body) => ("posting", body.prepare(call).await),
             Self::JournalLine(body) => ("journal_line", body.prepare(call).await),
             Self::Reversal(body) => ("reversal", body.prepare(call).await),
+            Self::Hold(body) => ("hold", body.prepare(call).await),
             Self::Capture(body) => ("capture", body.prepare(call).await),
+            Self::Release(body) => ("release", body.prepare(call).await),
         };
         prepared.map_err(|problem| problem.within(kind))
     }

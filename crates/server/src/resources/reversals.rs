@@ -85,6 +85,15 @@ pub(super) async fn create(
     received.execute(&state, &context, reversal).await
 }
 
+impl ReversalOfTransfer {
+    /// Returns the rejection of a transfer that the caller may not use or that does not exist.
+    pub(super) const fn unknown(&self) -> Rejection {
+        Rejection::UnknownTransfer {
+            transfer: self.transfer,
+        }
+    }
+}
+
 impl Prepare for ReversalOfTransfer {
     async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller.require_scope(call.context, &SCOPES)?;

@@ -1,14 +1,14 @@
 //! The JSON of groups.
 
 use neobank_domain::GroupId;
-use neobank_domain::ledger::{GroupReceipt, StepReceipt};
+use neobank_domain::ledger::{GroupReceipt, Hold, StepReceipt};
 use neobank_domain::transfers::Transfer;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::TransferView;
-use super::holds::HoldChangeView;
+use super::holds::{HoldChangeView, HoldView};
 use crate::access::Visible;
 
 /// The result of a group.
@@ -42,6 +42,9 @@ pub(crate) struct PostedGroupView {
     group_id: Uuid,
     /// The transfers, in the order of their steps, without those of other accounts.
     transfers: Vec<TransferView>,
+    /// The holds that the group has made, in the order of their steps, without those of other
+    /// accounts.
+    holds: Vec<HoldView>,
 }
 
 impl GroupView {
@@ -71,6 +74,7 @@ impl PostedGroupView {
     pub(crate) fn new(
         group: GroupId,
         transfers: impl IntoIterator<Item = Transfer>,
+        holds: Vec<Hold>,
         visible: &Visible,
     ) -> Self {
         let transfers = transfers.into_iter().map(TransferView::from);
@@ -80,9 +84,14 @@ impl PostedGroupView {
             view.hide(visible);
             is_visible.then_some(view)
         });
+        let holds = holds.into_iter().filter(|hold| {
+            visible.has(hold.account_id) || hold.to_account_id.is_some_and(|to| visible.has(to))
+        });
+        let holds = holds.map(|hold| HoldView::new(hold, visible));
         Self {
             group_id: group.as_uuid(),
             transfers: transfers.collect(),
+            holds: holds.collect(),
         }
     }
 }

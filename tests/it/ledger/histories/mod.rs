@@ -12,7 +12,7 @@ use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError};
 use neobank_domain::ledger::{
     AdjustmentRequest, CaptureRequest, Comparison, Condition, ExchangeRequest, Given, GroupRequest,
-    HoldRequest, JournalLine, Outcome, ReleaseRequest, ReversalRequest,
+    HoldEventType, HoldRequest, JournalLine, Outcome, ReleaseRequest, ReversalRequest, StepReceipt,
 };
 use neobank_domain::{
     AccountId, Currency, HoldId, Ledger, LedgerError, Money, PostingRequest, Receipt, Request,
@@ -259,10 +259,13 @@ impl<'a> History<'a> {
                 for (receipt, moved) in group.steps.iter().zip(moved) {
                     assert_eq!(receipt.is_some(), moved.is_some(), "{}", said());
                     if let (Some(receipt), Some(moved)) = (receipt, moved) {
-                        let receipt = receipt.transfer().unwrap();
-                        self.assert_moved(receipt, moved, &said);
+                        self.assert_step(receipt, moved, &said);
                     }
                 }
+                let made = group
+                    .holds()
+                    .filter(|change| change.event_type == HoldEventType::Authorised);
+                self.holds.extend(made.map(|change| change.hold_id));
                 if !matches!(operation, Operation::Journal(_)) {
                     let posted = group.transfers().map(|receipt| receipt.transfer_id);
                     self.transfers.extend(posted);
@@ -282,6 +285,19 @@ impl<'a> History<'a> {
         }
         assert_eq!(self.transfers.len(), self.model.moved.len());
         assert_eq!(self.holds.len(), self.model.holds.len());
+    }
+
+    fn assert_step(&self, receipt: &StepReceipt, moved: &Moved, said: &impl Fn() -> String) {
+        match receipt {
+            StepReceipt::Transfer(receipt) if !moved.is_hold => {
+                self.assert_moved(receipt, moved, said);
+            }
+            StepReceipt::Hold(change) if moved.is_hold => {
+                let amount = Decimal::new(moved.minor, 2);
+                assert_eq!(change.amount.amount(), amount, "{}", said());
+            }
+            _ => panic!("{}", said()),
+        }
     }
 
     fn assert_moved(&self, receipt: &Receipt, moved: &Moved, said: &impl Fn() -> String) {
@@ -357,7 +373,7 @@ impl History<'_> {
     async fn request(&mut self, operation: &Operation) -> Option<Request> {
         let key = self.key();
         Some(match operation {
-            Operation::Step(step) => with_key(self.step(step), key),
+            Operation::Step(step) => with_key(self.step(step, &[]), key),
             Operation::Adjustment {
                 account,
                 minor,
@@ -372,7 +388,7 @@ impl History<'_> {
             Operation::Group(steps, condition) => {
                 let mut group = GroupRequest::new();
                 for step in steps {
-                    group = group.with_step(self.step(step));
+                    group = group.with_step(self.step(step, steps));
                 }
                 if let Some((account, least)) = *condition {
                     group = group.with_condition(Condition::balance(
@@ -443,7 +459,8 @@ impl History<'_> {
         })
     }
 
-    fn step(&self, step: &Step) -> Request {
+    /// Returns the request of a step among the steps of its group.
+    fn step(&self, step: &Step, of_group: &[Step]) -> Request {
         let id = |account: usize| self.accounts[account];
         match *step {
             Step::Transfer { from, to, minor } => {
@@ -512,6 +529,33 @@ impl History<'_> {
                 if !last {
                     capture = capture.more_to_come();
                 }
+                capture.into()
+            }
+            Step::Hold { account, to, minor } => {
+                let mut hold = HoldRequest::new(id(account), money(account, minor));
+                hold.to = to.map(id);
+                hold.into()
+            }
+            Step::Release { hold, if_open } => {
+                let mut release = ReleaseRequest::new(self.hold(hold));
+                release.if_open = if_open;
+                release.into()
+            }
+            Step::ReleaseMade { step } => ReleaseRequest::of_step(step).into(),
+            Step::CaptureMade {
+                step,
+                minor,
+                to,
+                last,
+            } => {
+                let account = match of_group.get(step) {
+                    Some(Step::Hold { account, .. }) => *account,
+                    _ => 0,
+                };
+                let mut capture = CaptureRequest::of_step(step);
+                capture.amount = minor.map(|minor| money(account, minor));
+                capture.to = to.map(id);
+                capture.last = last;
                 capture.into()
             }
         }

@@ -17,6 +17,8 @@ pub(super) struct Moved {
     pub(super) minor: i64,
     reverses: Option<usize>,
     hold: Option<usize>,
+    /// True for a step that makes or releases a hold, which moves nothing.
+    pub(super) is_hold: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -90,7 +92,7 @@ impl Model {
 
     fn decide(&mut self, operation: &Operation) -> Result<Done, &'static str> {
         match operation {
-            Operation::Step(step) => Ok(Done::Moved(vec![self.step(step, false)?])),
+            Operation::Step(step) => Ok(Done::Moved(vec![self.step(step, None)?])),
             Operation::Adjustment {
                 account,
                 minor,
@@ -128,30 +130,12 @@ impl Model {
             Operation::Hold {
                 account, to, minor, ..
             } => {
-                if *to == Some(*account) || *minor <= 0 {
-                    return Err("no hold");
-                }
-                for account in [Some(*account), *to].into_iter().flatten() {
-                    self.require_active(Side::Customer(account))?;
-                }
-                if to.is_some_and(|to| is_euro(to) != is_euro(*account)) {
-                    return Err("another currency");
-                }
-                if self.available(*account) < *minor {
-                    return Err("insufficient funds");
-                }
-                self.holds.push(Hold {
-                    account: *account,
-                    to: *to,
-                    remaining: *minor,
-                });
+                self.hold(*account, *to, *minor)?;
                 Ok(Done::Held)
             }
             Operation::Release { hold } => {
                 let hold = self.open_hold(*hold)?;
-                let remaining = self.holds[hold].remaining;
-                self.holds[hold].remaining = 0;
-                Ok(Done::Released(remaining))
+                Ok(Done::Released(self.release(hold).minor))
             }
             Operation::Freeze { account } => self.change_status(*account, true),
             Operation::Unfreeze { account } => self.change_status(*account, false),
@@ -183,8 +167,14 @@ impl Model {
         steps: &[Step],
         condition: Option<(usize, i64)>,
     ) -> Result<Done, &'static str> {
-        let done: Result<Vec<_>, _> = steps.iter().map(|step| self.step(step, true)).collect();
-        let done = done?;
+        let mut done = Vec::new();
+        // The hold of each step that has made one.
+        let mut made = Vec::new();
+        for step in steps {
+            let holds = self.holds.len();
+            done.push(self.step(step, Some(&made))?);
+            made.push((self.holds.len() > holds).then_some(holds));
+        }
         if done.iter().all(Option::is_none) {
             return Err("nothing moved");
         }
@@ -217,7 +207,12 @@ impl Model {
         Ok(Done::Moved(done))
     }
 
-    fn step(&mut self, step: &Step, is_in_group: bool) -> Result<Option<Moved>, &'static str> {
+    /// Executes a step; `made` has the holds of the group's steps before it.
+    fn step(
+        &mut self,
+        step: &Step,
+        made: Option<&[Option<usize>]>,
+    ) -> Result<Option<Moved>, &'static str> {
         match *step {
             Step::Transfer { from, to, minor } => {
                 let moved = moved(Side::Customer(from), Side::Customer(to), minor);
@@ -237,7 +232,7 @@ impl Model {
                 self.require_active(payee)?;
                 match self.available(from).min(minor) {
                     least if least > 0 => self.apply(moved(payer, payee, least)).map(Some),
-                    _ if allows_nothing && is_in_group => Ok(None),
+                    _ if allows_nothing && made.is_some() => Ok(None),
                     _ => Err("nothing available"),
                 }
             }
@@ -277,18 +272,86 @@ impl Model {
                 minor,
                 to,
                 last,
-            } => self.capture(hold, minor, to, last).map(Some),
+            } => {
+                let hold = self.open_hold(hold)?;
+                self.capture(hold, minor, to, last).map(Some)
+            }
+            _ => self.hold_step(step, made.ok_or("no group")?),
         }
+    }
+
+    /// Changes a hold, as a step of a group.
+    fn hold_step(
+        &mut self,
+        step: &Step,
+        made: &[Option<usize>],
+    ) -> Result<Option<Moved>, &'static str> {
+        let open = |model: &Self, step: usize| {
+            let hold = made.get(step).copied().flatten();
+            let hold = hold.filter(|hold| model.holds[*hold].remaining > 0);
+            hold.ok_or("no open hold at step")
+        };
+        match *step {
+            Step::Hold { account, to, minor } => {
+                self.hold(account, to, minor)?;
+                Ok(Some(change(account, minor)))
+            }
+            Step::Release { hold, .. } if hold >= self.known.1 => Err("unknown hold"),
+            Step::Release { hold, if_open } => match self.open_hold(hold) {
+                Ok(hold) => Ok(Some(self.release(hold))),
+                Err(_) if if_open => Ok(None),
+                Err(reason) => Err(reason),
+            },
+            Step::ReleaseMade { step } => {
+                let hold = open(self, step)?;
+                Ok(Some(self.release(hold)))
+            }
+            Step::CaptureMade {
+                step,
+                minor,
+                to,
+                last,
+            } => {
+                let hold = open(self, step)?;
+                self.capture(hold, minor, to, last).map(Some)
+            }
+            _ => Err("no step on a hold"),
+        }
+    }
+
+    fn hold(&mut self, account: usize, to: Option<usize>, minor: i64) -> Result<(), &'static str> {
+        if to == Some(account) || minor <= 0 {
+            return Err("no hold");
+        }
+        for account in [Some(account), to].into_iter().flatten() {
+            self.require_active(Side::Customer(account))?;
+        }
+        if to.is_some_and(|to| is_euro(to) != is_euro(account)) {
+            return Err("another currency");
+        }
+        if self.available(account) < minor {
+            return Err("insufficient funds");
+        }
+        self.holds.push(Hold {
+            account,
+            to,
+            remaining: minor,
+        });
+        Ok(())
+    }
+
+    fn release(&mut self, hold: usize) -> Moved {
+        let hold = &mut self.holds[hold];
+        change(hold.account, std::mem::take(&mut hold.remaining))
     }
 
     fn capture(
         &mut self,
-        hold: usize,
+        number: usize,
         minor: Option<i64>,
         to: Option<usize>,
         last: bool,
     ) -> Result<Moved, &'static str> {
-        let number = self.open_hold(hold)?;
         let hold = self.holds[number].clone();
         let to = match (hold.to, to) {
             (Some(named), Some(requested)) if named != requested => return Err("destination"),
@@ -357,6 +420,16 @@ const fn moved(from: Side, to: Side, minor: i64) -> Moved {
         minor,
         reverses: None,
         hold: None,
+        is_hold: false,
+    }
+}
+
+/// Returns the change of a hold by an amount.
+const fn change(account: usize, minor: i64) -> Moved {
+    let own = Side::Customer(account);
+    Moved {
+        is_hold: true,
+        ..moved(own, own, minor)
     }
 }
 

@@ -36,6 +36,28 @@ pub(super) enum Step {
         to: Option<usize>,
         last: bool,
     },
+    /// A hold, as a step of a group.
+    Hold {
+        account: usize,
+        to: Option<usize>,
+        minor: i64,
+    },
+    /// A release, as a step of a group.
+    Release {
+        hold: usize,
+        if_open: bool,
+    },
+    /// A capture of the hold that the step with this index makes.
+    CaptureMade {
+        step: usize,
+        minor: Option<i64>,
+        to: Option<usize>,
+        last: bool,
+    },
+    /// A release of the hold that the step with this index makes.
+    ReleaseMade {
+        step: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +160,11 @@ fn request(random: &mut Random, transfers: usize, holds: usize) -> Operation {
             is_stale: random.below(4) == 0,
         },
         5..20 => {
-            let count = random.below(5);
-            let steps = (0..count).map(|_| step(random, transfers, holds)).collect();
+            let mut steps = Vec::new();
+            for _ in 0..random.below(5) {
+                let next = group_step(random, transfers, holds, &steps);
+                steps.push(next);
+            }
             let condition = (random.below(3) == 0)
                 .then(|| (random.below(EUROS) as usize, random.below(1_000) as i64));
             Operation::Group(steps, condition)
@@ -165,6 +190,34 @@ fn request(random: &mut Random, transfers: usize, holds: usize) -> Operation {
             hold: recent(random, holds),
         },
         _ => Operation::Step(step(random, transfers, holds)),
+    }
+}
+
+/// Returns a step behind others, now and then one that only a group has.
+fn group_step(random: &mut Random, transfers: usize, holds: usize, before: &[Step]) -> Step {
+    let is_hold = |step: &Step| matches!(step, Step::Hold { .. });
+    let made = before.iter().rposition(is_hold);
+    match (random.below(8), made) {
+        (0 | 1, _) => Step::Hold {
+            account: account(random),
+            to: (random.below(2) == 0).then(|| account(random)),
+            minor: amount(random),
+        },
+        (2, _) => Step::Release {
+            hold: recent(random, holds),
+            if_open: random.below(2) == 0,
+        },
+        (3, Some(step)) => Step::ReleaseMade { step },
+        (3, None) if random.below(4) == 0 => Step::ReleaseMade {
+            step: random.below(3) as usize,
+        },
+        (4 | 5, Some(step)) => Step::CaptureMade {
+            step,
+            minor: (random.below(2) == 0).then(|| amount(random)),
+            to: (random.below(2) == 0).then(|| account(random)),
+            last: random.below(2) == 0,
+        },
+        _ => step(random, transfers, holds),
     }
 }
 

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use neobank_domain::ledger::{CaptureRequest, HoldRequest, HoldStatus, ReleaseRequest, holds};
-use neobank_domain::{AccountId, Ledger, LedgerError, Rejection};
+use neobank_domain::ledger::{
+    CaptureRequest, GroupRequest, HoldRequest, HoldStatus, Outcome, ReleaseRequest, holds,
+};
+use neobank_domain::{AccountId, HoldId, Ledger, LedgerError, Rejection, Request, TransferRequest};
 
 use super::balances;
 use crate::harness::{TestBank, czk, grouped};
@@ -15,6 +17,8 @@ on_both_versions!(
     capture_races_with_release,
     capture_races_with_the_end_of_its_time,
     capture_races_with_its_own_retry,
+    group_races_with_single_changes_of_its_hold,
+    group_races_with_the_end_of_its_hold,
 );
 
 const ROUNDS: u32 = 150;
@@ -154,5 +158,98 @@ async fn capture_races_with_its_own_retry(bank: TestBank) {
         assert_eq!(one.unwrap(), other.unwrap());
     }
     assert_eq!(bank.balance(to).await, czk(&(rounds() * 10).to_string()));
+    bank.assert_sound().await;
+}
+
+/// Returns a group that captures a hold, and makes and releases another one.
+fn capturing_group(from: AccountId, to: AccountId, hold: HoldId) -> GroupRequest {
+    GroupRequest::new()
+        .with_step(HoldRequest::new(from, czk("3")))
+        .with_step(CaptureRequest::new(hold).with_destination(to))
+        .with_step(ReleaseRequest::of_step(0))
+}
+
+/// Returns the reason of a rejection, or that of the step of a group.
+fn reason(lost: LedgerError) -> Rejection {
+    match lost {
+        LedgerError::Rejected(Rejection::GroupStep { reason, .. }) => *reason,
+        LedgerError::Rejected(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn group_races_with_single_changes_of_its_hold(bank: TestBank) {
+    let (from, to, ledgers) = field(&bank).await;
+    let mut moved = 0_u32;
+    for round in 0..rounds() {
+        let hold = super::hold(&bank, from, czk("10")).await.hold_id;
+        let [one, other] = &ledgers;
+        let (one, other) = if round % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let rival: Request = match round % 3 {
+            0 => CaptureRequest::new(hold).with_destination(to).into(),
+            1 => ReleaseRequest::new(hold).into(),
+            _ => GroupRequest::new()
+                .with_step(TransferRequest::new(from, to, czk("10")))
+                .with_step(ReleaseRequest::new(hold))
+                .into(),
+        };
+        let group = one.outcome(capturing_group(from, to, hold));
+        let (lost, moves) = match tokio::join!(group, other.outcome(rival)) {
+            (Ok(Outcome::GroupPosted(_)), Err(lost)) => (lost, true),
+            (Err(lost), Ok(won)) => (lost, won.receipts().next().is_some()),
+            both => panic!("{both:?}"),
+        };
+        moved += if moves { 10 } else { 0 };
+        let lost = reason(lost);
+        assert!(
+            matches!(lost, Rejection::HoldCaptured { hold: named }
+                | Rejection::HoldReleased { hold: named } if named == hold),
+            "{lost:?}"
+        );
+    }
+    assert_eq!(bank.balance(to).await, czk(&moved.to_string()));
+    assert_eq!(balances(&bank, from).await.0, czk("0"));
+    bank.assert_sound().await;
+}
+
+async fn group_races_with_the_end_of_its_hold(bank: TestBank) {
+    let (from, to, ledgers) = field(&bank).await;
+    let mut captures = 0_u32;
+    for round in 0..rounds() {
+        let length = Duration::from_micros(u64::from(5_000 + (round % 40) * 500));
+        let end = chrono::Utc::now() + length;
+        let request = HoldRequest::new(from, czk("10")).with_expiry(end);
+        let hold = match bank.ledger.hold(request).await {
+            Ok(hold) => hold.hold_id,
+            Err(LedgerError::Rejected(Rejection::HoldEndsInThePast { .. })) => continue,
+            Err(other) => panic!("{other:?}"),
+        };
+        let [one, other] = &ledgers;
+        let left = end
+            .signed_duration_since(chrono::Utc::now())
+            .to_std()
+            .unwrap_or_default();
+        tokio::time::sleep(left).await;
+        let group = one.outcome(capturing_group(from, to, hold));
+        let (group, swept) = tokio::join!(group, other.expire_holds(10));
+        swept.unwrap();
+        match group {
+            Ok(_) => captures += 1,
+            Err(lost) => {
+                let lost = reason(lost);
+                assert!(
+                    matches!(lost, Rejection::HoldExpired { hold: named, .. } if named == hold),
+                    "{lost:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(bank.balance(to).await, czk(&(captures * 10).to_string()));
+    bank.ledger.expire_holds(1_000).await.unwrap();
+    assert_eq!(balances(&bank, from).await.0, czk("0"));
     bank.assert_sound().await;
 }

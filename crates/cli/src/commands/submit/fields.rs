@@ -40,8 +40,10 @@ pub(super) const COLUMNS: [&str; 26] = [
 ];
 
 /// The fields that are lists or parts of them, and so only occur in JSON.
-const ONLY_JSON: [&str; 7] = [
+const ONLY_JSON: [&str; 9] = [
     "steps",
+    "hold_step",
+    "if_open",
     "debits",
     "credits",
     "conditions",

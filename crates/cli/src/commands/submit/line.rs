@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use neobank_domain::Money;
-use neobank_domain::ledger::{AmountLimit, Attributes, EntryType, Given, PostingKind, Rounding};
+use neobank_domain::ledger::{
+    AmountLimit, Attributes, EntryType, Given, GroupRequest, PostingKind, Rounding,
+};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
@@ -50,13 +52,14 @@ pub(super) enum Movement {
         expires_at: Option<DateTime<Utc>>,
     },
     Capture {
-        hold: String,
+        hold: HoldName,
         to: Option<String>,
         amount: Option<Money>,
         keep_rest: bool,
     },
     Release {
-        hold: String,
+        hold: HoldName,
+        if_open: bool,
     },
     Expiry {
         hold: String,
@@ -71,6 +74,15 @@ pub(super) enum Movement {
         steps: Vec<LineRequest>,
         terms: Terms,
     },
+}
+
+/// The hold that a capture or a release names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum HoldName {
+    /// An identifier or a key.
+    Text(String),
+    /// The hold of an earlier step of the same group, counted from 0.
+    Step(usize),
 }
 
 /// The conditions of a group or a journal entry, and the time from which it is rejected.
@@ -217,13 +229,14 @@ fn movement(fields: &mut Fields) -> Result<Movement, LineError> {
             expires_at: fields.time("expires_at")?,
         },
         "capture" => Movement::Capture {
-            hold: fields.text("hold")?,
+            hold: hold_name(fields)?,
             to: fields.optional_text("to")?,
             amount: fields.optional_money("amount")?,
             keep_rest: fields.flag("keep_rest")?,
         },
         "release" => Movement::Release {
-            hold: fields.text("hold")?,
+            hold: hold_name(fields)?,
+            if_open: fields.flag("if_open")?,
         },
         "expiry" => Movement::Expiry {
             hold: fields.text("hold")?,
@@ -262,6 +275,19 @@ fn posting(fields: &mut Fields, kind: PostingKind, side: EntryType) -> Result<Mo
         amount: fields.money("amount")?,
         event_time: fields.time("event_time")?,
     })
+}
+
+fn hold_name(fields: &mut Fields) -> Result<HoldName, LineError> {
+    match fields.optional_step("hold_step", GroupRequest::STEPS_MAX)? {
+        None => fields.text("hold").map(HoldName::Text),
+        Some(step) => match fields.optional_text("hold")? {
+            None => Ok(HoldName::Step(step)),
+            Some(_) => {
+                let message = "give either hold or hold_step";
+                Err(LineError::field("hold_step", message))
+            }
+        },
+    }
 }
 
 fn terms(fields: &mut Fields, steps: usize) -> Result<Terms, LineError> {
@@ -440,7 +466,7 @@ mod tests {
             (
                 r#"{"kind": "capture", "hold": "h", "to": "B", "amount": "1.50 CZK", "keep_rest": true}"#,
                 Movement::Capture {
-                    hold: "h".to_owned(),
+                    hold: HoldName::Text("h".to_owned()),
                     to: Some(b.clone()),
                     amount: Some(amount),
                     keep_rest: true,
@@ -449,7 +475,15 @@ mod tests {
             (
                 r#"{"kind": "release", "hold": "h", "metadata": "{\"a\": 1}"}"#,
                 Movement::Release {
-                    hold: "h".to_owned(),
+                    hold: HoldName::Text("h".to_owned()),
+                    if_open: false,
+                },
+            ),
+            (
+                r#"{"kind": "release", "hold_step": 2, "if_open": true}"#,
+                Movement::Release {
+                    hold: HoldName::Step(2),
+                    if_open: true,
                 },
             ),
             (
@@ -631,6 +665,10 @@ mod tests {
             (
                 r#"{"kind": "journal_entry", "debits": [{"account": "A"}], "credits": []}"#,
                 Some("debits"),
+            ),
+            (
+                r#"{"kind": "capture", "hold": "h", "hold_step": 1}"#,
+                Some("hold_step"),
             ),
             (
                 r#"{"kind": "group", "steps": [{"kind": "release", "hold": "h", "key": "k"}]}"#,

@@ -37,7 +37,8 @@ pub(crate) struct SubmitArguments {
     /// true, false or or_nothing), deposit and withdrawal (account, amount, event_time), interest and
     /// fee (the same, and side: credit or debit), reversal (transfer, amount), adjustment (account,
     /// balance, expected_version), hold (account, to, amount, expires_at), capture (hold, to, amount,
-    /// keep_rest), release and expiry (hold), exchange (from, to, sold or bought, currency of the
+    /// keep_rest), release (hold, if_open) and expiry (hold), in a group hold_step instead of hold for
+    /// the hold of an earlier step, exchange (from, to, sold or bought, currency of the
     /// other side, rate, rounding, quote and quote_expires_at, spread); in JSON also journal_entry
     /// (debits and credits, each a list of account, amount, description) and group (steps, a list of
     /// such objects), both with expires_at and conditions (each an account, a step, and one of

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use neobank_domain::ledger::{
     AdjustmentRequest, Attributes, CaptureRequest, ExchangeRequest, ExpiryRequest, GroupRequest,
-    HoldRequest, JournalLine, ReleaseRequest, ReversalRequest,
+    HoldReference, HoldRequest, JournalLine, ReleaseRequest, ReversalRequest,
 };
 use neobank_domain::{AccountId, Ledger, PostingRequest, Request, TransferRequest};
 
 use super::conditions;
-use super::line::{Exchange, LineRequest, Movement, Side};
+use super::line::{Exchange, HoldName, LineRequest, Movement, Side};
 use crate::commands::{account, hold, transfers};
 use crate::error::CommandError;
 
@@ -216,8 +216,7 @@ impl Requests {
                 amount,
                 keep_rest,
             } => {
-                let found = hold::find(self.ledger.database(), &hold).await?;
-                let mut capture = CaptureRequest::new(found.hold_id);
+                let mut capture = CaptureRequest::of(self.hold(&hold).await?);
                 if let Some(to) = to {
                     capture.to = Some(self.account(&to).await?);
                 }
@@ -228,9 +227,9 @@ impl Requests {
                 capture.attributes = parts.attributes;
                 capture.into()
             }
-            Movement::Release { hold } => {
-                let found = hold::find(self.ledger.database(), &hold).await?;
-                let mut release = ReleaseRequest::new(found.hold_id);
+            Movement::Release { hold, if_open } => {
+                let mut release = ReleaseRequest::of(self.hold(&hold).await?);
+                release.if_open = if_open;
                 if let Some(metadata) = parts.attributes.metadata {
                     release = release.with_metadata(metadata);
                 }
@@ -244,6 +243,17 @@ impl Requests {
             // The reader of lines lets no group be a step of another.
             _ => return Err(CommandError::usage("a step of a group is no group")),
         })
+    }
+
+    /// Returns the hold that a line names.
+    async fn hold(&self, named: &HoldName) -> Result<HoldReference, CommandError> {
+        match named {
+            HoldName::Text(text) => {
+                let found = hold::find(self.ledger.database(), text).await?;
+                Ok(found.hold_id.into())
+            }
+            HoldName::Step(step) => Ok(HoldReference::Step(*step)),
+        }
     }
 
     /// Returns the account of an identifier, which the ledger looks up itself, or of a number.

@@ -1,12 +1,13 @@
 //! The body of a group.
 
+use axum::http::StatusCode;
 use neobank_domain::Rejection;
 use neobank_domain::ledger::GroupRequest;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::super::holds::CaptureOfHold;
+use super::super::holds::HoldBody;
 use super::super::journal::JournalLineBody;
 use super::super::members::{Object, attributes, time};
 use super::super::movement::{Call, Prepare, Prepared};
@@ -15,6 +16,7 @@ use super::super::postings::PostingBody;
 use super::super::reversals::ReversalOfTransfer;
 use super::super::transfers::TransferBody;
 use super::conditions::{self, ConditionBody};
+use super::holds::{CaptureStep, ReleaseStep};
 use crate::problem::Problem;
 
 /// Requests that are posted together or not at all, in their order.
@@ -54,11 +56,15 @@ struct StepBody {
     journal_line: Option<Object<JournalLineBody>>,
     #[schema(value_type = Option<ReversalOfTransfer>)]
     reversal: Option<Object<ReversalOfTransfer>>,
-    #[schema(value_type = Option<CaptureOfHold>)]
-    capture: Option<Object<CaptureOfHold>>,
+    #[schema(value_type = Option<HoldBody>)]
+    hold: Option<Object<HoldBody>>,
+    #[schema(value_type = Option<CaptureStep>)]
+    capture: Option<Object<CaptureStep>>,
+    #[schema(value_type = Option<ReleaseStep>)]
+    release: Option<Object<ReleaseStep>>,
 }
 
-const KINDS: &str = "transfer, posting, journal_line, reversal and capture";
+const KINDS: &str = "transfer, posting, journal_line, reversal, hold, capture and release";
 
 impl StepBody {
     fn step(self) -> Result<Step, Problem> {
@@ -67,7 +73,9 @@ impl StepBody {
             kind(self.posting, Step::Posting),
             kind(self.journal_line, Step::JournalLine),
             kind(self.reversal, Step::Reversal),
+            kind(self.hold, Step::Hold),
             kind(self.capture, Step::Capture),
+            kind(self.release, Step::Release),
         ];
         only(kinds, KINDS)
     }
@@ -90,7 +98,20 @@ impl Prepare for GroupBody {
         for (index, Object(step)) in self.steps.into_iter().enumerate() {
             let at_step = |problem: Problem| problem.within(&format!("steps[{index}]"));
             let step = step.step().map_err(at_step)?;
-            all.add(step.prepare(call).await.map_err(at_step)?);
+            let unknown = step.unknown();
+            let prepared = step.prepare(call).await;
+            all.add(prepared.map_err(|problem| match unknown {
+                // As the ledger rejects such a step.
+                Some(reason) if problem.status_code() == StatusCode::NOT_FOUND => {
+                    let reason = Box::new(reason);
+                    Rejection::GroupStep {
+                        step: index,
+                        reason,
+                    }
+                    .into()
+                }
+                _ => at_step(problem),
+            })?);
             while let Some((_, condition)) = conditions.next_if(|(after, _)| *after == index) {
                 all.add_condition(condition);
             }

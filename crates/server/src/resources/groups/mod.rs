@@ -2,20 +2,23 @@
 
 mod body;
 mod conditions;
+mod holds;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, Json};
-use neobank_domain::GroupId;
-use neobank_domain::ledger::{GroupRequest, ReversalRequest};
+use neobank_domain::api_keys::Scope;
+use neobank_domain::ledger::{Hold, LedgerError};
 use neobank_domain::transfers::{self, Transfer, TransferFilter};
+use neobank_domain::{AccountId, GroupId, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 pub(super) use self::body::GroupBody;
+pub(super) use self::holds::{CaptureStep, ReleaseStep};
 use super::identifier;
 use super::members::attributes;
 use super::movement::{
@@ -27,7 +30,7 @@ use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::groups::{GroupView, PostedGroupView};
 
-/// A reversal of all transfers of a group.
+/// A reversal of all transfers of a group, which releases what its holds still reserve.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewGroupReversal)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +65,7 @@ pub(super) async fn create(
         .await
 }
 
-/// Shows the transfers of a group.
+/// Shows the transfers of a group, and the holds that it has made.
 #[utoipa::path(
     get,
     path = "/v1/groups/{group_id}",
@@ -85,14 +88,16 @@ pub(super) async fn show(
         context: &context,
         caller: &caller,
     };
-    let transfers = find(call, group).await?;
-    let visible = caller.visible(&state, &context, sides(&transfers)).await?;
+    let (transfers, holds) = find(call, group).await?;
+    let accounts = sides(&transfers, &holds);
+    let visible = caller.visible(&state, &context, accounts).await?;
     // The database has the last step first.
     let steps = transfers.into_iter().rev();
-    Ok(Json(PostedGroupView::new(group, steps, &visible)))
+    Ok(Json(PostedGroupView::new(group, steps, holds, &visible)))
 }
 
-/// Reverses every transfer of a group, the last one first, as a group of its own.
+/// Reverses every transfer of a group and releases what its holds still reserve, the last step first,
+/// as a group of its own.
 #[utoipa::path(
     post,
     path = "/v1/groups/{group_id}/reversals",
@@ -108,7 +113,7 @@ pub(super) async fn reverse(
     group: Result<Path<String>, PathRejection>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let received = receive(&state, &context, &reversals::SCOPES, request).await?;
+    let received = receive(&state, &context, &WRITING, request).await?;
     let Received::<ReversalBody> { caller, key, given } = received;
     let call = Call {
         state: &state,
@@ -116,37 +121,72 @@ pub(super) async fn reverse(
         caller: &caller,
     };
     let group_id = identifier("group_id", group)?;
-    let transfers = find(call, group_id).await?;
-    let mut reversal = GroupRequest::new().with_description(given.description);
+    let (transfers, holds) = find(call, group_id).await?;
+    let ledger = caller.ledger(&state, &context);
+    let reversal = ledger.reversal_of_group(group_id).await?;
+    let mut reversal = reversal.with_description(given.description);
     reversal.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
+    let steps = std::mem::take(&mut reversal.steps);
     let mut all = Prepared::group(reversal);
-    for transfer in transfers {
-        let step = ReversalRequest::new(transfer.transfer_id);
-        let prepared = reversals::prepare(call, &transfer, step).await;
-        all.add(prepared.map_err(|problem| match problem.status_code() {
+    for step in steps {
+        let prepared = prepare_undoing(call, step, &transfers, &holds).await;
+        let prepared = prepared.map_err(|problem| match problem.status_code() {
             // The identifier of a step between other accounts is not the caller's to know.
             StatusCode::NOT_FOUND => unknown(group_id),
             _ => problem,
-        })?);
+        })?;
+        all.add(prepared.ok_or_else(|| unknown(group_id))?);
     }
     all.ready().execute(call, key).await?.answer()
 }
 
-/// Returns the transfers of a group, the last one first. The error is the same for a group of which
-/// the caller may see nothing.
-async fn find(call: Call<'_>, group: GroupId) -> Result<Vec<Transfer>, Problem> {
+/// Prepares a step that undoes one of a group; `None` if the group has changed meanwhile.
+async fn prepare_undoing(
+    call: Call<'_>,
+    step: Request,
+    transfers: &[Transfer],
+    holds: &[Hold],
+) -> Result<Option<Prepared>, Problem> {
+    match step {
+        Request::Reversal(step) => {
+            let mut transfers = transfers.iter();
+            match transfers.find(|one| one.transfer_id == step.transfer) {
+                Some(transfer) => reversals::prepare(call, transfer, step).await.map(Some),
+                None => Ok(None),
+            }
+        }
+        Request::Release(step) => {
+            let mut holds = holds.iter();
+            let Some(hold) = holds.find(|one| step.hold == one.hold_id.into()) else {
+                return Ok(None);
+            };
+            call.caller
+                .require_scope(call.context, &[Scope::HoldsWrite])?;
+            let mut prepared = Prepared::new(step, hold.account_id);
+            prepared.named.extend(hold.to_account_id);
+            Ok(Some(prepared))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Returns the transfers of a group, the last one first, and the holds that it has made. The error is
+/// the same for a group of which the caller may see nothing.
+async fn find(call: Call<'_>, group: GroupId) -> Result<(Vec<Transfer>, Vec<Hold>), Problem> {
     let database = call.context.database(call.state);
     let filter = TransferFilter::default()
         .with_group_id(group)
         .with_limit(TransferFilter::LIMIT_MAX);
     let transfers = transfers::list(&database, &filter).await?.transfers;
-    let accounts = sides(&transfers);
+    let holds = neobank_domain::ledger::holds::of_group(&database, group).await;
+    let holds = holds.map_err(LedgerError::from)?;
+    let accounts = sides(&transfers, &holds);
     let visible = call
         .caller
         .visible(call.state, call.context, accounts.clone())
         .await?;
     if accounts.into_iter().any(|account| visible.has(account)) {
-        return Ok(transfers);
+        return Ok((transfers, holds));
     }
     Err(unknown(group))
 }
@@ -155,9 +195,10 @@ fn unknown(group: GroupId) -> Problem {
     Problem::not_found("unknown_group", format!("unknown group: {group}"))
 }
 
-fn sides(transfers: &[Transfer]) -> Vec<neobank_domain::AccountId> {
+fn sides(transfers: &[Transfer], holds: &[Hold]) -> Vec<AccountId> {
     let sides = transfers
         .iter()
-        .map(|one| [one.debit.account_id, one.credit.account_id]);
-    sides.flatten().collect()
+        .flat_map(|one| [one.debit.account_id, one.credit.account_id]);
+    let of_hold = |hold: &Hold| std::iter::once(hold.account_id).chain(hold.to_account_id);
+    sides.chain(holds.iter().flat_map(of_hold)).collect()
 }

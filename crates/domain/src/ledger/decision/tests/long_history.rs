@@ -8,7 +8,7 @@ mod model;
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use neobank_entity::enums::{HoldStatus, TransferType};
+use neobank_entity::enums::{HoldEventType, HoldStatus, TransferType};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::ledger::request::HeldBy;
 use crate::ledger::{
     AdjustmentRequest, CaptureRequest, Comparison, Condition, ExchangeRequest, ExpiryRequest,
     Given, GroupRequest, HoldRequest, JournalLine, Outcome, PostingRequest, Receipt,
-    ReleaseRequest, Request, ReversalRequest, SystemAccount, TransferRequest,
+    ReleaseRequest, Request, ReversalRequest, StepReceipt, SystemAccount, TransferRequest,
 };
 use crate::{AccountId, Currency, HoldId, Money, TransferId};
 
@@ -47,6 +47,7 @@ fn long_history_equals_the_model() {
         "replayed",
         "transfers",
         "groups",
+        "groups with holds",
         "holds",
         "captures",
         "releases",
@@ -211,10 +212,13 @@ impl History {
                 for (receipt, moved) in group.steps.iter().zip(moved) {
                     assert_eq!(receipt.is_some(), moved.is_some(), "{}", said());
                     if let (Some(receipt), Some(moved)) = (receipt, moved) {
-                        let receipt = receipt.transfer().unwrap();
-                        assert_moved(receipt, moved, &said);
+                        assert_step(receipt, moved, &said);
                     }
                 }
+                let made = group
+                    .holds()
+                    .filter(|change| change.event_type == HoldEventType::Authorised);
+                self.holds.extend(made.map(|change| change.hold_id));
             }
             (Outcome::Hold(receipt), Ok(moved)) => {
                 assert!(moved.is_empty(), "{}", said());
@@ -237,6 +241,9 @@ impl History {
             return self.count("rejected");
         }
         self.count("accepted");
+        if matches!(outcome, Outcome::GroupPosted(_)) && outcome.hold_events().next().is_some() {
+            self.count("groups with holds");
+        }
         for transfer in &decision.transfers {
             self.count("transfers");
             if transfer.receipt.reverses.is_some() {
@@ -402,7 +409,7 @@ impl History {
 
     fn request(&self, operation: &Operation) -> Option<Request> {
         Some(match operation {
-            Operation::Step(step) => self.step(step),
+            Operation::Step(step) => self.step(step, &[]),
             Operation::Adjustment {
                 account: number,
                 minor,
@@ -414,7 +421,7 @@ impl History {
             }
             Operation::Group(steps, condition) => {
                 let group = steps.iter().fold(GroupRequest::new(), |group, step| {
-                    group.with_step(self.step(step))
+                    group.with_step(self.step(step, steps))
                 });
                 match *condition {
                     Some((number, least)) => group.with_condition(Condition::available(
@@ -474,7 +481,8 @@ impl History {
         })
     }
 
-    fn step(&self, step: &Step) -> Request {
+    /// Returns the request of a step among the steps of its group.
+    fn step(&self, step: &Step, of_group: &[Step]) -> Request {
         match *step {
             Step::Transfer { from, to, minor } => {
                 TransferRequest::new(account(from), account(to), money(from, minor)).into()
@@ -525,6 +533,40 @@ impl History {
                 capture.held_by = self.held_by(hold);
                 capture.into()
             }
+            Step::Hold {
+                account: number,
+                to,
+                minor,
+                ends,
+            } => {
+                let mut hold = HoldRequest::new(account(number), money(number, minor));
+                hold.to = to.map(account);
+                hold.expires_at = ends.map(time);
+                hold.into()
+            }
+            Step::Release { hold, if_open } => {
+                let mut release = ReleaseRequest::new(self.hold(hold));
+                release.if_open = if_open;
+                release.held_by = self.held_by(hold);
+                release.into()
+            }
+            Step::ReleaseMade { step } => ReleaseRequest::of_step(step).into(),
+            Step::CaptureMade {
+                step,
+                minor,
+                to,
+                last,
+            } => {
+                let payer = match of_group.get(step) {
+                    Some(Step::Hold { account, .. }) => *account,
+                    _ => 0,
+                };
+                let mut capture = CaptureRequest::of_step(step);
+                capture.amount = minor.map(|minor| money(payer, minor));
+                capture.to = to.map(account);
+                capture.last = last;
+                capture.into()
+            }
         }
     }
 
@@ -537,6 +579,18 @@ impl History {
             account: account(hold.account),
             to: hold.to.map(account),
         })
+    }
+}
+
+/// Compares the receipt of a step with the model's.
+fn assert_step(receipt: &StepReceipt, moved: &Moved, said: &impl Fn() -> String) {
+    match receipt {
+        StepReceipt::Transfer(receipt) if !moved.is_hold => assert_moved(receipt, moved, said),
+        StepReceipt::Hold(change) if moved.is_hold => {
+            let amount = money_in(moved.is_in_euros, moved.minor);
+            assert_eq!(change.amount, amount, "{}", said());
+        }
+        _ => panic!("{}", said()),
     }
 }
 

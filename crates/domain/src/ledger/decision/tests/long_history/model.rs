@@ -62,6 +62,24 @@ pub(super) struct Moved {
     pub(super) is_in_euros: bool,
     pub(super) is_reversal: bool,
     pub(super) reversed: i64,
+    /// True for a step that makes or releases a hold, which moves nothing.
+    pub(super) is_hold: bool,
+}
+
+impl Moved {
+    /// Returns the change of a hold by an amount.
+    const fn nothing(account: usize, minor: i64) -> Self {
+        let own = Party::Customer(account);
+        Self {
+            from: own,
+            to: own,
+            minor,
+            is_in_euros: is_in_euros(account),
+            is_reversal: false,
+            reversed: 0,
+            is_hold: true,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -110,6 +128,29 @@ pub(super) enum Step {
         minor: Option<i64>,
         to: Option<usize>,
         last: bool,
+    },
+    /// A hold, as a step of a group.
+    Hold {
+        account: usize,
+        to: Option<usize>,
+        minor: i64,
+        ends: Option<i64>,
+    },
+    /// A release, as a step of a group.
+    Release {
+        hold: usize,
+        if_open: bool,
+    },
+    /// A capture of the hold that the step with this index makes.
+    CaptureMade {
+        step: usize,
+        minor: Option<i64>,
+        to: Option<usize>,
+        last: bool,
+    },
+    /// A release of the hold that the step with this index makes.
+    ReleaseMade {
+        step: usize,
     },
 }
 
@@ -162,6 +203,8 @@ pub(super) struct Model {
     pub(super) transfers: VecDeque<Moved>,
     /// The transfers that existed before the request, which it can name.
     known: usize,
+    /// The holds that existed before the request.
+    known_holds: usize,
     pub(super) now: i64,
 }
 
@@ -172,6 +215,7 @@ impl Model {
             holds: VecDeque::new(),
             transfers: VecDeque::new(),
             known: 0,
+            known_holds: 0,
             now: 1_000_000,
         }
     }
@@ -204,6 +248,7 @@ impl Model {
     pub(super) fn run(&mut self, operation: &Operation) -> Done {
         let before = self.clone();
         self.known = self.transfers.len();
+        self.known_holds = self.holds.len();
         if !matches!(operation, Operation::Expiry { .. }) {
             for account in self.accounts_of(operation) {
                 self.end_due(account);
@@ -274,6 +319,13 @@ impl Model {
                 let payer = found.map(|found| found.account);
                 [payer, to.or(named)].into_iter().flatten().collect()
             }
+            Step::Hold { account, to, .. } => [Some(*account), *to].into_iter().flatten().collect(),
+            Step::Release { hold, .. } => {
+                let found = self.holds.get(*hold);
+                found.map(|found| found.account).into_iter().collect()
+            }
+            Step::CaptureMade { to, .. } => to.iter().copied().collect(),
+            Step::ReleaseMade { .. } => Vec::new(),
         }
     }
 
@@ -284,7 +336,7 @@ impl Model {
 
     fn decide(&mut self, operation: &Operation) -> Done {
         match operation {
-            Operation::Step(step) => Ok(vec![self.step(step, false)?]),
+            Operation::Step(step) => Ok(vec![self.step(step, None)?]),
             Operation::Adjustment {
                 account,
                 minor,
@@ -302,9 +354,7 @@ impl Model {
                 Ok(vec![Some(self.apply(from, to, change.abs(), None)?)])
             }
             Operation::Group(steps, condition) => {
-                let done: Result<Vec<_>, _> =
-                    steps.iter().map(|step| self.step(step, true)).collect();
-                let done = done?;
+                let done = self.group(steps)?;
                 if done.iter().all(Option::is_none) {
                     return Err("nothing moved");
                 }
@@ -352,6 +402,58 @@ impl Model {
         }
     }
 
+    fn group(&mut self, steps: &[Step]) -> Done {
+        let mut done = Vec::new();
+        // The hold of each step that has made one.
+        let mut made = Vec::new();
+        for step in steps {
+            let holds = self.holds.len();
+            done.push(self.step(step, Some(&made))?);
+            made.push((self.holds.len() > holds).then_some(holds));
+        }
+        Ok(done)
+    }
+
+    /// Changes a hold, as a step of a group.
+    fn hold_step(
+        &mut self,
+        step: &Step,
+        made: &[Option<usize>],
+    ) -> Result<Option<Moved>, &'static str> {
+        let hold_of = |step: usize| made.get(step).copied().flatten().ok_or("no hold at step");
+        match *step {
+            Step::Hold {
+                account,
+                to,
+                minor,
+                ends,
+            } => {
+                self.hold(account, to, minor, ends)?;
+                Ok(Some(Moved::nothing(account, minor)))
+            }
+            Step::Release { hold, .. } if hold >= self.known_holds => Err("unknown hold"),
+            Step::Release { hold, if_open } => match self.release(hold) {
+                Err(_) if if_open => Ok(None),
+                done => done.map(Some),
+            },
+            Step::ReleaseMade { step } => self.release(hold_of(step)?).map(Some),
+            Step::CaptureMade {
+                step,
+                minor,
+                to,
+                last,
+            } => self.capture(hold_of(step)?, minor, to, last).map(Some),
+            _ => Err("no step on a hold"),
+        }
+    }
+
+    fn release(&mut self, number: usize) -> Result<Moved, &'static str> {
+        self.require_open(number)?;
+        let hold = &mut self.holds[number];
+        let released = std::mem::take(&mut hold.remaining);
+        Ok(Moved::nothing(hold.account, released))
+    }
+
     fn hold(&mut self, account: usize, to: Option<usize>, minor: i64, ends: Option<i64>) -> Done {
         if to == Some(account) || minor <= 0 || ends.is_some_and(|end| end <= self.now) {
             return Err("no hold");
@@ -394,7 +496,12 @@ impl Model {
         Ok(done)
     }
 
-    fn step(&mut self, step: &Step, is_in_group: bool) -> Result<Option<Moved>, &'static str> {
+    /// Executes a step; `made` has the holds of the group's steps before it.
+    fn step(
+        &mut self,
+        step: &Step,
+        made: Option<&[Option<usize>]>,
+    ) -> Result<Option<Moved>, &'static str> {
         match *step {
             Step::Transfer { from, to, minor } => {
                 let (from, to) = (Party::Customer(from), Party::Customer(to));
@@ -414,7 +521,7 @@ impl Model {
                 let (payer, payee) = (Party::Customer(from), Party::Customer(to));
                 match self.available(from).min(minor) {
                     least if least > 0 => self.apply(payer, payee, least, None).map(Some),
-                    _ if allows_nothing && is_in_group => Ok(None),
+                    _ if allows_nothing && made.is_some() => Ok(None),
                     _ => Err("nothing available"),
                 }
             }
@@ -446,12 +553,15 @@ impl Model {
                 let moved = self.apply(original.to, original.from, minor, Some(transfer))?;
                 Ok(Some(moved))
             }
+            // A step names a hold of its own group by the step.
+            Step::Capture { hold, .. } if hold >= self.known_holds => Err("unknown hold"),
             Step::Capture {
                 hold,
                 minor,
                 to,
                 last,
             } => self.capture(hold, minor, to, last).map(Some),
+            _ => self.hold_step(step, made.ok_or("no group")?),
         }
     }
 
@@ -537,6 +647,7 @@ impl Model {
             is_in_euros: in_euros,
             is_reversal: reverses.is_some(),
             reversed: 0,
+            is_hold: false,
         };
         self.transfers.push_back(moved.clone());
         Ok(moved)
@@ -554,8 +665,11 @@ impl Model {
                 is_stale: random.one_in(4),
             },
             49..=60 => {
-                let count = random.index(5);
-                let steps = (0..count).map(|_| self.random_step(random)).collect();
+                let mut steps = Vec::new();
+                for _ in 0..random.index(6) {
+                    let step = self.random_group_step(random, &steps);
+                    steps.push(step);
+                }
                 let condition = random.one_in(3);
                 let condition = condition.then(|| (account(random), amount(random)));
                 Operation::Group(steps, condition)
@@ -602,6 +716,35 @@ impl Model {
             return random.index(self.holds.len() + 1);
         }
         open[random.index(open.len())].0
+    }
+
+    /// Returns a step behind others, now and then one that only a group has.
+    fn random_group_step(&self, random: &mut Random, before: &[Step]) -> Step {
+        let is_hold = |step: &Step| matches!(step, Step::Hold { .. });
+        let made = before.iter().rposition(is_hold);
+        match (random.below(8), made) {
+            (0 | 1, _) => Step::Hold {
+                account: account(random),
+                to: random.one_in(2).then(|| account(random)),
+                minor: amount(random),
+                ends: (!random.one_in(3)).then(|| self.now + random.signed(60)),
+            },
+            (2, _) => Step::Release {
+                hold: self.random_hold(random),
+                if_open: random.one_in(2),
+            },
+            (3, None) if random.one_in(4) => Step::ReleaseMade {
+                step: random.index(3),
+            },
+            (3, Some(step)) => Step::ReleaseMade { step },
+            (4 | 5, Some(step)) => Step::CaptureMade {
+                step,
+                minor: random.one_in(2).then(|| amount(random)),
+                to: random.one_in(2).then(|| account(random)),
+                last: random.one_in(2),
+            },
+            _ => self.random_step(random),
+        }
     }
 
     fn random_step(&self, random: &mut Random) -> Step {
