@@ -157,7 +157,7 @@ pub(crate) enum Command {
     /// Serve the bank's HTTP API
     ///
     /// SIGTERM stops it: readiness turns off, requests at work end, and nothing acknowledged is lost.
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
     #[cfg(feature = "bench")]
     /// Benchmark the ledger on the server of --url, or on one that the command starts
     ///
@@ -270,7 +270,7 @@ impl Command {
             Self::Events(arguments) => arguments.follow,
             Self::ServeMetrics(_) => true,
             #[cfg(feature = "serve")]
-            Self::Serve(_) => true,
+            Self::Serve(arguments) => arguments.is_service(),
             _ => false,
         }
     }

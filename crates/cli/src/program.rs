@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use crate::arguments::{Arguments, CheckArguments, Command};
 use crate::commands;
+#[cfg(feature = "serve")]
+use crate::commands::serve::SettingsFile;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -51,6 +53,12 @@ pub fn command() -> clap::Command {
 fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
     let mut command = command();
     let mut matches = command.try_get_matches_from_mut(arguments)?;
+    #[cfg(feature = "serve")]
+    if let Some(file) = SettingsFile::named_by(&matches, &command)? {
+        command = file.apply_to(self::command());
+        let with_file = command.try_get_matches_from_mut(arguments);
+        matches = with_file.map_err(|error| file.explained(error, &matches))?;
+    }
     Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
@@ -230,8 +238,9 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return printed(&page, Exit::Done.into());
     }
     let page = redact(&page);
-    // An import's --check is no check of a monitoring system.
-    let is_check = has("--check") && named_command(arguments) != "import";
+    // The --check of an import and of the service is no check of a monitoring system.
+    let is_other = ["import", "serve"].contains(&named_command(arguments).as_str());
+    let is_check = has("--check") && !is_other;
     if has("--json") {
         let message = redact(error.render().to_string().trim_end());
         let document = error_as_json(&named_command(arguments), &CommandError::usage(message));

@@ -13,6 +13,7 @@ mod money;
 mod rates;
 mod reads;
 mod reversals;
+mod settings;
 mod streams;
 mod tls;
 mod webhooks;
@@ -29,6 +30,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::harness::TestBank;
+
+/// A command that ends with the test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A service on a test's bank.
 struct Service {

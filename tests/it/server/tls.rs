@@ -1,7 +1,6 @@
 //! TLS of the service: requests, plain HTTP, the exchange of the certificate, and slow handshakes.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Child;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{key, transfer, with_key};
+use super::{Running, key, transfer, with_key};
 use crate::cli::program::{neobank, run};
 use crate::harness::{TestBank, czk};
 
@@ -286,16 +285,6 @@ async fn unfinished_handshakes_do_not_stop_others_and_end_in_time(bank: TestBank
     assert!(begun.elapsed() < Duration::from_secs(20), "{begun:?}");
     let answer = pair.send_until_taken(address).await;
     assert_starts(&answer, "HTTP/1.1 200 ");
-}
-
-/// A command that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 async fn command_with_a_certificate_listens_for_other_machines_and_rejects_a_wrong_pair(
