@@ -1,6 +1,5 @@
 //! Failures of a command that come from the schema: the schema is missing, or has another version.
 
-use neobank_db::DatabaseConfig;
 use neobank_migration::{MigrationState, Rollout, RolloutOptions, Status};
 
 use crate::connection::Connection;
@@ -43,12 +42,7 @@ pub(crate) async fn sentence(connection: &Connection) -> Result<Option<String>, 
     let mut config = connection.config("migrate status")?;
     // Every role may read the applied migrations, and a role of the schema may not exist yet.
     config.role = None;
-    sentence_of(&config).await
-}
-
-/// As [`sentence`], as the role of a configuration.
-pub(crate) async fn sentence_of(config: &DatabaseConfig) -> Result<Option<String>, CommandError> {
-    let rollout = Rollout::connect_with(config, RolloutOptions::default()).await?;
+    let rollout = Rollout::connect_with(&config, RolloutOptions::default()).await?;
     let status = rollout.status().await?;
     Ok(advice(rollout.database(), &status))
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
-use neobank_domain::api_keys::{ApiKey, Scope};
+use neobank_domain::api_keys::{ApiKey, Bindings, Scope};
 use neobank_domain::ledger::Actor;
 use neobank_domain::{AccountId, CustomerId, Ledger, accounts};
 
 use crate::context::{Context, single};
 use crate::keys::ApiKeySecret;
+use crate::oidc::{Denial, Grant, Issuer};
 use crate::problem::Problem;
 use crate::rate::subscriber;
 use crate::state::ServiceState;
@@ -20,8 +21,15 @@ use crate::state::ServiceState;
 /// The authenticated caller of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    key: Arc<ApiKey>,
+    credential: Credential,
     actor: Actor,
+}
+
+/// What a caller has presented.
+#[derive(Clone, Debug)]
+enum Credential {
+    Key(Arc<ApiKey>),
+    Token(Arc<Grant>),
 }
 
 impl Caller {
@@ -41,16 +49,69 @@ impl Caller {
     pub(crate) fn of_key(key: Arc<ApiKey>) -> Result<Self, Problem> {
         let actor = format!("api-key:{}:{}", key.name, key.prefix);
         let actor = actor.parse().map_err(|_| unauthorized())?;
-        Ok(Self { key, actor })
+        Ok(Self {
+            credential: Credential::Key(key),
+            actor,
+        })
     }
 
-    /// Returns the caller's key, without its secret.
-    pub(crate) fn key(&self) -> &ApiKey {
-        &self.key
+    /// Returns the caller with an access token.
+    async fn of_token(
+        state: &ServiceState,
+        context: &Context,
+        (issuer, token): (&Issuer, &str),
+    ) -> Result<Self, Problem> {
+        let until = context.deadline.into();
+        let verified = tokio::time::timeout_at(until, issuer.verify(token)).await;
+        let denial = match verified.unwrap_or(Err(Denial::Unread)) {
+            Ok(grant) => {
+                return Ok(Self {
+                    actor: grant.actor.clone(),
+                    credential: Credential::Token(Arc::new(grant)),
+                });
+            }
+            Err(denial) => denial,
+        };
+        require_attempt(state, context)?;
+        let request = &context.request_id;
+        match denial {
+            Denial::Wrong(reason) => {
+                tracing::warn!(request, "denied: the token {reason}");
+                Err(unauthorized())
+            }
+            Denial::Unread => {
+                tracing::warn!(request, "denied: the keys of the issuer are not known");
+                let detail = "The keys of the issuer of tokens could not be read.";
+                Err(Problem::unavailable("unavailable", detail))
+            }
+        }
+    }
+
+    /// Returns the name of the key, or the actor of a token.
+    pub(crate) fn name(&self) -> &str {
+        match &self.credential {
+            Credential::Key(key) => &key.name,
+            Credential::Token(_) => self.actor.as_str(),
+        }
+    }
+
+    /// Returns the customers and accounts to which the caller is limited.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        match &self.credential {
+            Credential::Key(key) => &key.bindings,
+            Credential::Token(grant) => &grant.bindings,
+        }
+    }
+
+    fn scopes(&self) -> &[Scope] {
+        match &self.credential {
+            Credential::Key(key) => &key.scopes,
+            Credential::Token(grant) => &grant.scopes,
+        }
     }
 
     pub(crate) fn has_scope(&self, scope: Scope) -> bool {
-        let scopes = &self.key.scopes;
+        let scopes = self.scopes();
         scopes.contains(&scope) || scopes.contains(&Scope::Admin)
     }
 
@@ -61,8 +122,8 @@ impl Caller {
         }
         let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
         let names = names.join(" or ");
-        let (prefix, request) = (&self.key.prefix, &context.request_id);
-        tracing::warn!(prefix, request, "denied: the key lacks the scope {names}");
+        let (caller, request) = (self.actor.as_str(), &context.request_id);
+        tracing::warn!(caller, request, "denied: the key lacks the scope {names}");
         Err(forbidden(
             "scope",
             format!("The key lacks the scope {names}."),
@@ -71,7 +132,7 @@ impl Caller {
 
     /// Returns true if the key is bound to customers or accounts.
     pub(crate) fn is_bound(&self) -> bool {
-        !self.key.bindings.is_unlimited()
+        !self.bindings().is_unlimited()
     }
 
     /// Returns the caller of a request whose scopes depend on its body, within the caller's rate.
@@ -95,7 +156,13 @@ impl Caller {
         let presented = header
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .and_then(|(_, key)| ApiKeySecret::presented(key.trim()));
+            .map(|(_, presented)| presented.trim());
+        if let (Some(issuer), Some(token)) = (state.issuer(), presented)
+            && token.contains('.')
+        {
+            return Self::of_token(state, context, (issuer, token)).await;
+        }
+        let presented = presented.and_then(ApiKeySecret::presented);
         match key_in_force(state, context, presented.as_ref()).await? {
             Some(key) => Self::of_key(key),
             None => Err(unauthorized()),
@@ -133,7 +200,7 @@ impl Caller {
 
     fn limited(&self, state: &ServiceState, wait: Duration) -> Problem {
         state.metrics().caller_limited();
-        tracing::debug!(prefix = self.key.prefix, "above the rate of the key");
+        tracing::debug!(caller = self.actor.as_str(), "above the rate of a caller");
         Problem::too_many("The key sends more requests than it may.", wait)
     }
 
@@ -156,7 +223,7 @@ impl Caller {
         context: &Context,
         accounts: impl IntoIterator<Item = AccountId>,
     ) -> Result<Visible, Problem> {
-        let bindings = &self.key.bindings;
+        let bindings = self.bindings();
         let is_foreign =
             |account: &AccountId| !bindings.is_unlimited() && !bindings.accounts.contains(account);
         let mut foreign: BTreeSet<_> = accounts.into_iter().filter(is_foreign).collect();
@@ -176,7 +243,7 @@ impl Caller {
 
     /// Returns true if the key is bound to the customer, or to nothing.
     pub(crate) fn may_use_customer(&self, customer: CustomerId) -> bool {
-        let bindings = &self.key.bindings;
+        let bindings = self.bindings();
         bindings.is_unlimited() || bindings.customers.contains(&customer)
     }
 
@@ -202,8 +269,8 @@ impl Caller {
     }
 
     fn denied(&self, context: &Context, subject: &str) -> Problem {
-        let (prefix, request) = (&self.key.prefix, &context.request_id);
-        tracing::warn!(prefix, request, "denied: the key is not bound to {subject}");
+        let (caller, request) = (self.actor.as_str(), &context.request_id);
+        tracing::warn!(caller, request, "denied: the key is not bound to {subject}");
         let detail = format!("The key is bound to customers or accounts, and not to {subject}.");
         forbidden("binding", detail)
     }
@@ -289,9 +356,9 @@ fn unauthorized() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
-        "The request needs a valid key: Authorization: Bearer nb_…",
+        "The request needs a valid key or access token: Authorization: Bearer …",
     )
-    .with_action("Send a key that is neither revoked nor expired.")
+    .with_action("Send a key or a token that is neither revoked nor expired.")
 }
 
 pub(crate) fn forbidden(kind: &'static str, detail: String) -> Problem {

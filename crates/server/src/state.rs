@@ -1,8 +1,8 @@
 //! The state of the service, which all requests share.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use neobank_db::Database;
 use neobank_domain::Ledger;
@@ -12,6 +12,7 @@ use crate::event_reads::EventReads;
 use crate::keys::KeyCache;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::oidc::Issuer;
 use crate::rate::Buckets;
 use crate::webhooks::WebhookCounts;
 
@@ -27,6 +28,7 @@ struct Shared {
     ledger: Ledger,
     limits: Limits,
     keys: KeyCache,
+    issuer: OnceLock<Issuer>,
     caller_rates: Buckets<String>,
     attempt_rates: Buckets<IpAddr>,
     requests: Arc<Semaphore>,
@@ -53,6 +55,7 @@ impl ServiceState {
                 ledger,
                 limits,
                 keys: KeyCache::default(),
+                issuer: OnceLock::new(),
                 caller_rates,
                 attempt_rates,
                 requests,
@@ -64,6 +67,19 @@ impl ServiceState {
                 webhooks: WebhookCounts::default(),
             }),
         }
+    }
+
+    /// Returns the service that also takes the access tokens of an issuer. All clones take them; a
+    /// second issuer is ignored.
+    #[must_use]
+    pub fn with_issuer(self, issuer: Issuer) -> Self {
+        let _ = self.shared.issuer.set(issuer);
+        self
+    }
+
+    /// The issuer whose access tokens the service takes.
+    pub(crate) fn issuer(&self) -> Option<&Issuer> {
+        self.shared.issuer.get()
     }
 
     /// The limits of the service.

@@ -8,6 +8,7 @@ mod exchanges;
 mod groups;
 mod holds;
 mod hostile;
+mod issuer;
 mod killed;
 mod money;
 mod rates;
@@ -16,6 +17,7 @@ mod reversals;
 mod settings;
 mod streams;
 mod tls;
+mod tokens;
 mod webhooks;
 
 use std::time::Duration;
@@ -55,6 +57,10 @@ impl Service {
 
     async fn with_console(bank: &TestBank, limits: Limits, options: ConsoleOptions) -> Self {
         let state = ServiceState::new(Ledger::new(bank.database.clone()), limits);
+        Self::of_state(state, options).await
+    }
+
+    async fn of_state(state: ServiceState, options: ConsoleOptions) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(&listen, state).await.unwrap();
         let server = server.with_console(options);

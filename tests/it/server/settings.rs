@@ -33,14 +33,42 @@ async fn finished(mut command: Command) -> Run {
 async fn findings(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let arguments = [&["serve", "--check"], arguments].concat();
     let mut command = neobank(url, &arguments);
-    command.env("DB_ROLE", "neobank_app");
     command.envs(variables.iter().copied());
     let run = finished(command).await;
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
     run.out
 }
 
+/// A login role of the service.
+pub(super) struct Application {
+    pub(super) url: String,
+    role: String,
+}
+
+impl Application {
+    pub(super) async fn of(bank: &TestBank) -> Self {
+        let superuser = bank.superuser().await;
+        let role = format!("service_{}", superuser.config().database);
+        let sql = format!("CREATE ROLE {role} LOGIN PASSWORD 'canary' IN ROLE neobank_app");
+        superuser.execute(statement(&sql, [])).await.unwrap();
+        // As in a bank's own cluster: the schema's owner has the database too.
+        let database = &superuser.config().database;
+        let sql = format!("ALTER DATABASE {database} OWNER TO neobank_owner");
+        superuser.execute(statement(&sql, [])).await.unwrap();
+        let place = bank.url().rsplit_once('@').unwrap().1;
+        let url = format!("postgresql://{role}:canary@{place}");
+        Self { url, role }
+    }
+
+    pub(super) async fn end(self, bank: &TestBank) {
+        let sql = format!("DROP ROLE {}", self.role);
+        let superuser = bank.superuser().await;
+        superuser.execute(statement(&sql, [])).await.unwrap();
+    }
+}
+
 async fn option_precedes_environment_which_precedes_file(bank: TestBank) {
+    let application = Application::of(&bank).await;
     let folder = tempfile::tempdir().unwrap();
     let text = "listen = \"127.0.0.1:7001\"\nrate-limit = 11\nno-console = true\n\
                 drain-delay = \"7s\"\n";
@@ -51,12 +79,12 @@ async fn option_precedes_environment_which_precedes_file(bank: TestBank) {
             assert!(findings.contains(text), "{text}: {findings}");
         }
     };
-    let found = findings(bank.url(), &[], &[]).await;
+    let found = findings(&application.url, &[], &[]).await;
     has(
         &found,
         &["127.0.0.1:8080", "any rate of a key", "console", "for 1s"],
     );
-    let found = findings(bank.url(), &by_file, &[]).await;
+    let found = findings(&application.url, &by_file, &[]).await;
     has(
         &found,
         &[
@@ -72,7 +100,7 @@ async fn option_precedes_environment_which_precedes_file(bank: TestBank) {
         ("NEOBANK_RATE_LIMIT", "12"),
         ("NEOBANK_NO_CONSOLE", "false"),
     ];
-    let found = findings(bank.url(), &[], &variables).await;
+    let found = findings(&application.url, &[], &variables).await;
     has(
         &found,
         &["console on 127.0.0.1:7002", "12 requests/s", "for 7s"],
@@ -83,14 +111,15 @@ async fn option_precedes_environment_which_precedes_file(bank: TestBank) {
         "--no-console",
         "--drain-delay=2s",
     ];
-    let found = findings(bank.url(), &options, &variables).await;
+    let found = findings(&application.url, &options, &variables).await;
     has(
         &found,
         &["the API on 127.0.0.1:7003", "12 requests/s", "for 2s"],
     );
     let options = ["--no-console=false"];
-    let found = findings(bank.url(), &[&by_file[..], &options].concat(), &[]).await;
+    let found = findings(&application.url, &[&by_file[..], &options].concat(), &[]).await;
     has(&found, &["console on 127.0.0.1:7001"]);
+    application.end(&bank).await;
 }
 
 async fn service_starts_with_the_settings_of_a_file(bank: TestBank) {
@@ -166,15 +195,15 @@ async fn unknown_and_wrong_settings_are_errors_with_their_line(bank: TestBank) {
 }
 
 async fn check_of_right_settings_says_what_the_service_would_do_without_listening(bank: TestBank) {
+    let application = Application::of(&bank).await;
     // The address is in use, which a service that listened would report.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let found = findings(bank.url(), &["--listen", &address], &[]).await;
+    let found = findings(&application.url, &["--listen", &address], &[]).await;
     assert!(found.contains("the service can start"), "{found}");
     assert!(found.contains("neobank_app"), "{found}");
-    let mut command = neobank(bank.url(), &["serve", "--check", "--json"]);
-    command.env("DB_ROLE", "neobank_app");
-    let run = finished(command).await;
+    let run = finished(neobank(&application.url, &["serve", "--check", "--json"])).await;
+    assert!(!run.out.contains("canary"), "{}", run.out);
     let data = run.data();
     assert_eq!(data["problems"], 0, "{data}");
     let checks = data["checks"].as_array().unwrap();
@@ -182,9 +211,12 @@ async fn check_of_right_settings_says_what_the_service_would_do_without_listenin
         checks.iter().all(|check| check["is_problem"] == false),
         "{data}"
     );
+    application.end(&bank).await;
 }
 
 async fn check_names_each_problem(bank: TestBank) {
+    let application = Application::of(&bank).await;
+    let url = application.url.as_str();
     let check = async |url: &str, arguments: &[&str], role: &str| {
         let arguments = [&["serve", "--check"], arguments].concat();
         let mut command = neobank(url, &arguments);
@@ -202,11 +234,11 @@ async fn check_names_each_problem(bank: TestBank) {
         "/b",
     ];
     let nowhere = "postgresql://u:canary@127.0.0.1:1/bank";
-    let found = check(nowhere, &wrong, "neobank_app").await;
+    let found = check(nowhere, &wrong, "").await;
     assert!(found.contains("/a cannot be read"), "{found}");
     assert!(found.contains("2 problems"), "{found}");
     assert!(!found.contains("canary"), "{found}");
-    let found = check(bank.url(), &wrong[..2], "neobank_app").await;
+    let found = check(url, &wrong[..2], "").await;
     assert!(
         found.contains("can be reached from other machines"),
         "{found}"
@@ -218,6 +250,7 @@ async fn check_names_each_problem(bank: TestBank) {
     let superuser = bank.superuser().await;
     let sql = "REVOKE SELECT ON banking.api_keys FROM neobank_app";
     superuser.execute(statement(sql, [])).await.unwrap();
-    let found = check(bank.url(), &[], "neobank_app").await;
+    let found = check(url, &[], "").await;
     assert!(found.contains("api_keys"), "{found}");
+    application.end(&bank).await;
 }

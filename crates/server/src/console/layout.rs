@@ -79,7 +79,7 @@ fn person(visit: &Visit) -> Markup {
     html! {
         form.person method="post" action="/console/sign-out" {
             (token(visit))
-            span.key title="The key of this session" { (text(&visit.caller.key().name)) }
+            span.key title="The key of this session" { (text(visit.caller.name())) }
             button type="submit" { "Sign out" }
         }
     }

@@ -117,7 +117,7 @@ impl Visit {
 
     /// Returns the accounts of a bound key, at most a hundred.
     pub(super) async fn own_accounts(&self) -> Result<Vec<Account>, PageError> {
-        let bindings = &self.caller.key().bindings;
+        let bindings = self.caller.bindings();
         let database = self.database();
         let mut own: Vec<Account> = Vec::new();
         for account in bindings.accounts.iter().take(OWN_ACCOUNTS_MAX) {

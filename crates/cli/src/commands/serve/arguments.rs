@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
-use neobank_server::{Limits, ListenAddress, RateLimit, Tls, TlsFiles};
+use neobank_server::{Issuer, IssuerOptions, Limits, ListenAddress, RateLimit, Tls, TlsFiles};
 
 use crate::error::CommandError;
 
@@ -94,6 +94,39 @@ pub(crate) struct ServeArguments {
         hide_env_values = true
     )]
     attempt_limit: u32,
+    /// Take the access tokens of this OpenID Connect issuer beside keys
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NEOBANK_OIDC_ISSUER",
+        hide_env_values = true
+    )]
+    oidc_issuer: Option<String>,
+    /// The name of this service at the issuer: tokens have it in aud
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "NEOBANK_OIDC_AUDIENCE",
+        hide_env_values = true
+    )]
+    oidc_audience: Option<String>,
+    /// The address or the file of the issuer's keys (JWKS), instead of the one that the issuer's
+    /// configuration names
+    #[arg(
+        long,
+        value_name = "URL|FILE",
+        env = "NEOBANK_OIDC_JWKS",
+        hide_env_values = true
+    )]
+    oidc_jwks: Option<String>,
+    /// The issuer's name in actors, oidc:NAME/SUBJECT; its host by default
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NEOBANK_OIDC_NAME",
+        hide_env_values = true
+    )]
+    oidc_name: Option<String>,
     /// The time after the signal to stop in which the service says that it is not ready and still
     /// takes connections, such as 5s
     #[arg(
@@ -214,6 +247,25 @@ impl ServeArguments {
         loaded.map(Some)
     }
 
+    /// Returns the issuer whose tokens the service takes.
+    pub(super) fn issuer(&self) -> Result<Option<Issuer>, CommandError> {
+        let usage = |message: &str| Err(CommandError::usage(message));
+        let (issuer, audience) = match (&self.oidc_issuer, &self.oidc_audience) {
+            (Some(issuer), Some(audience)) => (issuer, audience),
+            (Some(_), None) => return usage("--oidc-issuer needs --oidc-audience"),
+            (None, Some(_)) => return usage("--oidc-audience needs --oidc-issuer"),
+            (None, None) if self.oidc_jwks.is_some() => {
+                return usage("--oidc-jwks needs --oidc-issuer");
+            }
+            (None, None) => return Ok(None),
+        };
+        let mut options = IssuerOptions::new(issuer, audience);
+        options.name.clone_from(&self.oidc_name);
+        options.keys.clone_from(&self.oidc_jwks);
+        let issuer = Issuer::new(options).map_err(|error| CommandError::invalid("issuer", error));
+        issuer.map(Some)
+    }
+
     /// Returns the limits of the service.
     pub(super) fn limits(&self) -> Result<Limits, CommandError> {
         if self.rate_burst.is_some() && self.rate_limit.is_none() {
@@ -253,6 +305,19 @@ impl ServeArguments {
             Some(path) => format!("encrypts with the certificate of {}", path.display()),
             None => "does not encrypt".to_owned(),
         })
+    }
+
+    /// Reads the issuer's keys, which the service reads when the first token arrives.
+    pub(super) async fn described_issuer(&self) -> Result<String, CommandError> {
+        let Some(issuer) = self.issuer()? else {
+            return Ok("takes API keys alone".to_owned());
+        };
+        let keys = issuer.read_keys().await;
+        let keys = keys.map_err(|error| CommandError::failed("issuer", error))?;
+        let url = self.oidc_issuer.as_deref().unwrap_or_default();
+        Ok(format!(
+            "takes API keys and tokens of {url}, which has {keys} keys"
+        ))
     }
 
     pub(super) fn described_limits(&self) -> Result<String, CommandError> {

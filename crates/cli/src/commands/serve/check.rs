@@ -31,6 +31,7 @@ pub(super) async fn check(
     let mut checked = vec![
         of_result("address", arguments.described_address()),
         of_result("encryption", arguments.described_tls()),
+        of_result("access", arguments.described_issuer().await),
         of_result("rates", arguments.described_limits()),
         of_result("stop", arguments.described_stop()),
         of_result("workers", arguments.described_workers()),
@@ -122,8 +123,7 @@ async fn described_server(database: &Database) -> Result<String, CommandError> {
 }
 
 async fn described_schema(connection: &Connection) -> Result<String, CommandError> {
-    let config = connection.config("migrate status")?;
-    match schema::sentence_of(&config).await? {
+    match schema::sentence(connection).await? {
         None => Ok("is the one of this version".to_owned()),
         Some(problem) => Err(CommandError::failed(schema::MISSING, problem)),
     }

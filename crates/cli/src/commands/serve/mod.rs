@@ -30,6 +30,7 @@ pub(crate) async fn run(
     let tls = arguments.tls()?;
     let address = arguments.validated_address()?;
     arguments.limits()?;
+    arguments.issuer()?;
     let failed = |error: std::io::Error| not_bound(address, &error);
     // Before the first connection, so that no signal is lost.
     let mut signals = StopSignals::listen().map_err(failed)?;
@@ -56,7 +57,10 @@ async fn bind(
     database: Database,
 ) -> Result<Server, CommandError> {
     let address = &arguments.listen;
-    let state = ServiceState::new(Ledger::new(database), arguments.limits()?);
+    let mut state = ServiceState::new(Ledger::new(database), arguments.limits()?);
+    if let Some(issuer) = arguments.issuer()? {
+        state = state.with_issuer(issuer);
+    }
     let bound = Server::bind(address, state).await;
     let mut server = bound.map_err(|error| not_bound(address, &error))?;
     if !arguments.no_console {

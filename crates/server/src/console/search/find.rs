@@ -159,7 +159,7 @@ async fn customers_by_text(
     let database = visit.database();
     if !visit.is_unbound() {
         let wanted = wanted.to_lowercase();
-        for customer in &visit.caller.key().bindings.customers {
+        for customer in &visit.caller.bindings().customers {
             let found = customers::find(&database, *customer).await?;
             let is_named = |one: &Customer| {
                 let name = format!("{} {}", one.first_name, one.last_name).to_lowercase();

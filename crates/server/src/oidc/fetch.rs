@@ -1,0 +1,119 @@
+//! Reads of small JSON documents over HTTPS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::{ACCEPT, HOST};
+use axum::http::{Request, StatusCode, Uri};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+use super::{IssuerError, is_loopback};
+
+/// The longest time of a read.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most bytes of a document.
+const BYTES_MAX: usize = 256 * 1024;
+
+/// Reads documents of addresses that the operator or the issuer names. It follows no redirection.
+pub(super) struct Fetcher {
+    tls: TlsConnector,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Returns an address that proves who answers: one with `https`, or one of this machine.
+pub(super) fn trusted(text: &str) -> Result<Uri, IssuerError> {
+    let wrong = || IssuerError::Address {
+        text: neobank_domain::shortened(text),
+    };
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let is_trusted = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => is_loopback(&uri),
+        _ => false,
+    };
+    let has_user = uri
+        .authority()
+        .is_some_and(|whole| whole.as_str().contains('@'));
+    if is_trusted && uri.host().is_some() && uri.query().is_none() && !has_user {
+        return Ok(uri);
+    }
+    Err(wrong())
+}
+
+impl Fetcher {
+    /// Loads the certificate authorities of the operating system.
+    pub(super) fn new() -> Result<Self, IssuerError> {
+        let mut roots = RootCertStore::empty();
+        // A certificate that cannot be parsed must not exclude the others.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| IssuerError::Tls(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+        })
+    }
+
+    /// Reads a document. The error names the reason and no content.
+    pub(super) async fn read<T: DeserializeOwned>(&self, uri: &Uri) -> Result<T, String> {
+        let bytes = tokio::time::timeout(TIMEOUT, self.bytes(uri)).await;
+        let bytes = bytes.map_err(|_| format!("{uri}: no answer within {TIMEOUT:?}"))?;
+        let bytes = bytes.map_err(|reason| format!("{uri}: {reason}"))?;
+        serde_json::from_slice(&bytes).map_err(|_| format!("{uri}: the document is malformed"))
+    }
+
+    async fn bytes(&self, uri: &Uri) -> Result<Bytes, String> {
+        let host = uri.host().unwrap_or_default();
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let encrypts = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if encrypts { 443 } else { 80 });
+        let stream = TcpStream::connect((name, port)).await;
+        let stream = stream.map_err(|error| format!("not connected: {error}"))?;
+        let stream: Box<dyn Stream> = if encrypts {
+            let name = ServerName::try_from(name.to_owned());
+            let name = name.map_err(|_| "the host is no name for TLS".to_owned())?;
+            let encrypted = self.tls.connect(name, stream).await;
+            Box::new(encrypted.map_err(|error| format!("not encrypted: {error}"))?)
+        } else {
+            Box::new(stream)
+        };
+        let path = uri.path_and_query().map_or("/", |whole| whole.as_str());
+        let authority = uri.authority().map_or(host, |whole| whole.as_str());
+        let request = Request::get(path)
+            .header(HOST, authority)
+            .header(ACCEPT, "application/json")
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| error.to_string())?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let _ = connection.await;
+        });
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("the answer is {}", answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), BYTES_MAX).collect().await;
+        body.map(http_body_util::Collected::to_bytes)
+            .map_err(|error| error.to_string())
+    }
+}
