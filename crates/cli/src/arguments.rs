@@ -10,7 +10,7 @@ use crate::commands::{
     submit, transfer, transfers,
 };
 #[cfg(feature = "serve")]
-use crate::commands::{api_key, serve};
+use crate::commands::{api_key, serve, webhook};
 use crate::exit::Exit;
 use crate::output::Color;
 use crate::top::TopOptions;
@@ -154,6 +154,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
     #[cfg(feature = "serve")]
+    /// Create and change webhooks: addresses to which the service sends events
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    #[cfg(feature = "serve")]
     /// Serve the bank's HTTP API
     ///
     /// SIGTERM stops it: readiness turns off, requests at work end, and nothing acknowledged is lost.
@@ -254,6 +258,8 @@ impl Command {
             Self::ServeMetrics(_) => "serve-metrics",
             #[cfg(feature = "serve")]
             Self::ApiKey(command) => command.name(),
+            #[cfg(feature = "serve")]
+            Self::Webhook(command) => command.name(),
             #[cfg(feature = "serve")]
             Self::Serve(_) => "serve",
             #[cfg(feature = "bench")]

@@ -14,6 +14,8 @@ use neobank_domain::periods::PeriodError;
 use neobank_domain::preferences::PreferenceError;
 use neobank_domain::statements::StatementError;
 use neobank_domain::transfers::TransferQueryError;
+#[cfg(feature = "serve")]
+use neobank_domain::webhooks::WebhookError;
 use neobank_domain::{LedgerError, MoneyError, Rejection};
 use neobank_migration::RolloutError;
 use neobank_ops::OpsError;
@@ -249,6 +251,19 @@ impl From<ApiKeyError> for CommandError {
             ApiKeyError::UnknownCustomers => "unknown_customer",
             ApiKeyError::UnknownAccounts => "unknown_account",
             _ => "api_key",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+#[cfg(feature = "serve")]
+impl From<WebhookError> for CommandError {
+    fn from(error: WebhookError) -> Self {
+        let kind = match error {
+            WebhookError::Database(error) => return error.into(),
+            WebhookError::ActorRequired => "actor_required",
+            WebhookError::Unknown { .. } => "unknown_webhook",
+            _ => "webhook",
         };
         Self::of_domain(kind, error)
     }

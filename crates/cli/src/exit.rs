@@ -83,7 +83,7 @@ impl Exit {
         match kind {
             "usage" | "configuration" | "pool_size" | "pgbouncer" | "pooler" => Self::Usage,
             "unknown_account" | "unknown_customer" | "unknown_hold" | "unknown_limit"
-            | "unknown_transfer" | "unknown_api_key" => Self::NotFound,
+            | "unknown_transfer" | "unknown_api_key" | "unknown_webhook" => Self::NotFound,
             "outcome_unknown" | "not_replicated" => Self::Unknown,
             "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
             | "read_only" => Self::Unavailable,

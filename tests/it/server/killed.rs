@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use neobank_domain::api_keys::Scope;
@@ -26,12 +26,20 @@ fn start(bank: &TestBank, listen: &str) -> (Child, String) {
 
 /// Starts the command with further options, and returns it with its address.
 pub(super) fn start_with(bank: &TestBank, listen: &str, options: &[&str]) -> (Child, String) {
-    let mut child = neobank(
-        bank.url(),
-        &[&["serve", "--listen", listen], options].concat(),
-    )
-    .spawn()
-    .unwrap();
+    start_command(bank, listen, options, |_| {})
+}
+
+/// As [`start_with`], with a change of the command, such as of its environment.
+pub(super) fn start_command(
+    bank: &TestBank,
+    listen: &str,
+    options: &[&str],
+    change: impl FnOnce(&mut Command),
+) -> (Child, String) {
+    let arguments = [&["serve", "--listen", listen], options].concat();
+    let mut command = neobank(bank.url(), &arguments);
+    change(&mut command);
+    let mut child = command.spawn().unwrap();
     let errors = child.stderr.take().unwrap();
     let mut lines = BufReader::new(errors).lines().map(Result::unwrap);
     let address = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned()));

@@ -36,6 +36,8 @@ pub(crate) mod submit;
 pub(crate) mod transfer;
 pub(crate) mod transfers;
 mod views;
+#[cfg(feature = "serve")]
+pub(crate) mod webhook;
 
 use crate::arguments::Command;
 use crate::connection::Connection;
@@ -80,6 +82,8 @@ pub(crate) async fn run(
         Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
         #[cfg(feature = "serve")]
         Command::ApiKey(command) => api_key::run(command, connection).await,
+        #[cfg(feature = "serve")]
+        Command::Webhook(command) => webhook::run(command, connection).await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(arguments, connection).await,
         #[cfg(feature = "bench")]

@@ -1,16 +1,23 @@
 //! The addresses that webhooks may reach.
 
 use neobank_domain::api_keys::Scope;
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use super::super::{assert_problem, key};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
+use tokio_rustls::TlsAcceptor;
+
+use super::super::killed::start_command;
+use super::super::{assert_problem, key, send};
 use super::{Receiver, Reply, Setup, limits};
-use crate::harness::TestBank;
+use crate::harness::{TestBank, czk};
 
 on_both_versions!(
     addresses_that_are_not_allowed_are_rejected,
     name_of_a_private_address_is_not_reached,
     redirect_is_not_followed,
+    encrypted_receiver_needs_a_trusted_certificate_of_its_name,
 );
 
 async fn addresses_that_are_not_allowed_are_rejected(bank: TestBank) {
@@ -103,4 +110,68 @@ async fn redirect_is_not_followed(bank: TestBank) {
         .wait(&webhook, |shown| shown["waiting_events"] == "0")
         .await;
     assert!(other.received().is_empty());
+}
+
+async fn encrypted_receiver_needs_a_trusted_certificate_of_its_name(bank: TestBank) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("trusted.crt");
+    std::fs::write(&trusted, made.cert.pem()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key_of =
+        PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key_of)
+        .unwrap();
+    let receiver = Receiver::start_with(Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let bearer = key(&bank, &[Scope::Admin], |_| {}).await;
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    super::seal(&bank).await;
+    let options = ["--webhook-private-addresses", "--webhook-timeout", "2"];
+    let url = |host| json!({ "url": format!("https://{host}:{}/", receiver.port) }).to_string();
+    for (host, trusts, is_accepted) in [
+        ("localhost", true, true),
+        ("127.0.0.1", true, false),
+        ("localhost", false, false),
+    ] {
+        let (mut child, address) = start_command(&bank, "127.0.0.1:0", &options, |command| {
+            if trusts {
+                command.env("SSL_CERT_FILE", &trusted);
+            }
+        });
+        let call = async |method: &str, path: &str, body: &str| {
+            send(&address, method, path, &[&bearer], body)
+                .await
+                .unwrap()
+        };
+        let created = call("POST", "/v1/webhooks", &url(host)).await;
+        let path = format!(
+            "/v1/webhooks/{}",
+            created.body["webhook_id"].as_str().unwrap()
+        );
+        super::transfers(&bank, from, to, 1).await;
+        let before = receiver.received().len();
+        let shown = loop {
+            let shown = call("GET", &path, "").await.body;
+            if shown["failure"] != Value::Null || receiver.received().len() > before {
+                break shown;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        assert_eq!(
+            receiver.received().len() > before,
+            is_accepted,
+            "{host}: {shown}"
+        );
+        if !is_accepted {
+            let error = shown["failure"]["last_error"].as_str().unwrap();
+            assert!(error.starts_with("not encrypted: "), "{shown}");
+        }
+        assert_eq!(call("DELETE", &path, "").await.status, 204);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use standardwebhooks::Webhook;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// A message that a receiver got.
 #[derive(Clone, Debug)]
@@ -53,6 +54,11 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts a receiver that accepts every message.
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts a receiver that encrypts with a certificate.
+    pub(crate) async fn start_with(acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Shared::default();
@@ -62,7 +68,17 @@ impl Receiver {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(serve(stream, own.clone()));
+                let (own, acceptor) = (own.clone(), acceptor.clone());
+                connections.spawn(async move {
+                    match acceptor {
+                        None => serve(stream, own).await,
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, own).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
@@ -146,7 +162,7 @@ impl Received {
 }
 
 /// Serves one request after the other on a connection.
-async fn serve(mut stream: TcpStream, shared: Shared) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Shared) {
     let mut buffer = Vec::new();
     while let Some((headers, text)) = read(&mut stream, &mut buffer).await {
         let next = shared.replies.lock().unwrap().pop_front();
@@ -189,7 +205,7 @@ async fn serve(mut stream: TcpStream, shared: Shared) {
 
 /// Reads a request: its headers and its body.
 async fn read(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
 ) -> Option<(Vec<(String, String)>, String)> {
     loop {

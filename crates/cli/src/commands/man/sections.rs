@@ -220,6 +220,37 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "neobank api-key revoke",
         &["neobank api-key revoke 01a20965-a098-7575-9a06-6fd66fbd3c75 --actor admin:1"],
     ),
+    (
+        "neobank webhook create",
+        &[
+            "neobank webhook create https://shop.example/events --event-type transfer.posted --actor admin:1",
+        ],
+    ),
+    ("neobank webhook list", &["neobank webhook list"]),
+    (
+        "neobank webhook rotate",
+        &[
+            "neobank webhook rotate 01a20965-a098-7575-9a06-6fd66fbd3c75 --overlap-hours 48 --actor admin:1",
+        ],
+    ),
+    (
+        "neobank webhook replay",
+        &[
+            "neobank webhook replay 01a20965-a098-7575-9a06-6fd66fbd3c75 --after 4711 --actor admin:1",
+        ],
+    ),
+    (
+        "neobank webhook enable",
+        &["neobank webhook enable 01a20965-a098-7575-9a06-6fd66fbd3c75 --actor admin:1"],
+    ),
+    (
+        "neobank webhook disable",
+        &["neobank webhook disable 01a20965-a098-7575-9a06-6fd66fbd3c75 --actor admin:1"],
+    ),
+    (
+        "neobank webhook delete",
+        &["neobank webhook delete 01a20965-a098-7575-9a06-6fd66fbd3c75 --actor admin:1"],
+    ),
     ("neobank serve", &["neobank serve --listen 127.0.0.1:8080"]),
     (
         "neobank seal",
