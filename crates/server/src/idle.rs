@@ -12,8 +12,9 @@ use axum::http::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The time in which the rest of a request's headers may arrive after the server has begun to stop.
-const GRACE: Duration = Duration::from_millis(250);
+/// The time in which the rest of a request's headers may arrive after the server has asked the
+/// connection to end.
+pub(crate) const GRACE: Duration = Duration::from_millis(250);
 
 /// The requests of a connection whose answers are not yet made, and the bytes that are not yet sent.
 #[derive(Clone, Debug, Default)]

@@ -26,6 +26,7 @@ mod middleware;
 mod oidc;
 mod openapi;
 mod page;
+mod places;
 mod problem;
 mod query;
 mod rate;

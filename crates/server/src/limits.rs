@@ -9,7 +9,9 @@ use crate::webhooks::WebhookOptions;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most open connections; a further one is answered with 503 and closed.
+    /// The most open connections. When a further one comes, connections without a request at work
+    /// are closed, and requests at work are the last of theirs; without a place within a second, the
+    /// further one is answered with 503 and closed.
     pub connections_max: usize,
     /// The most requests at work; a further one is answered with 503. Health does not count.
     pub requests_max: usize,

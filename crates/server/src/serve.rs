@@ -3,7 +3,6 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,12 +15,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::address::ListenAddress;
 use crate::console::{ConsoleOptions, console};
-use crate::idle::{Activity, Watched};
+use crate::idle::{Activity, GRACE, Watched};
 use crate::middleware::{Peer, encrypted};
+use crate::places::{Crowded, Place, Places};
 use crate::resources::router;
 use crate::state::ServiceState;
 use crate::tls::{Handshake, Tls};
@@ -120,7 +120,7 @@ impl Server {
     /// received is true, and a client can repeat a request without an answer.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> usize {
         let limits = self.state.limits().clone();
-        let places = Arc::new(Semaphore::new(limits.connections_max));
+        let places = Places::new(limits.connections_max);
         let (draining, drain) = watch::channel(false);
         let mut service = router(self.state.clone());
         if let Some(options) = self.console {
@@ -144,19 +144,24 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => {
-                        let connection = Connection {
-                            service: service.clone(),
-                            state: state.clone(),
-                            drain: drain.clone(),
-                            peer,
-                            _place: place,
-                        };
-                        tokio::spawn(connection.run(stream, handshake.clone()));
+                Ok((stream, peer)) => {
+                    let connection = Connection {
+                        service: service.clone(),
+                        state: state.clone(),
+                        drain: drain.clone(),
+                        crowded: places.crowded(),
+                        peer,
+                    };
+                    let (places, handshake) = (places.clone(), handshake.clone());
+                    match places.try_take() {
+                        Some(place) => {
+                            tokio::spawn(connection.run(place, stream, handshake));
+                        }
+                        None => {
+                            tokio::spawn(connection.wait(places, stream, handshake));
+                        }
                     }
-                    Err(_) => reject(stream, &state, handshake.is_some()),
-                },
+                }
                 Err(error) => {
                     tracing::warn!("a connection was not accepted: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -165,7 +170,7 @@ impl Server {
         }
         drop(self.listener);
         let _ = draining.send(true);
-        let unfinished = drained(&places, limits.connections_max, limits.drain_timeout).await;
+        let unfinished = places.all_left(limits.drain_timeout).await;
         workers.finish(limits.drain_timeout).await;
         unfinished
     }
@@ -211,18 +216,26 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     }
 }
 
-/// A connection with its place among the open ones.
+/// A connection that the listener has accepted.
 struct Connection {
     service: Router,
     state: ServiceState,
     drain: watch::Receiver<bool>,
+    crowded: Crowded,
     peer: Option<IpAddr>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
+    /// Serves the connection if it gets a place within a short time, and rejects it if not.
+    async fn wait(self, places: Places, stream: Box<dyn Stream>, handshake: Option<Handshake>) {
+        match places.take().await {
+            Some(place) => self.run(place, stream, handshake).await,
+            None => reject(stream, &self.state, handshake.is_some()).await,
+        }
+    }
+
     /// Encrypts the connection if the server has TLS, and serves its requests.
-    async fn run(mut self, stream: Box<dyn Stream>, handshake: Option<Handshake>) {
+    async fn run(mut self, _place: Place, stream: Box<dyn Stream>, handshake: Option<Handshake>) {
         let Some(handshake) = handshake else {
             return self.serve(stream).await;
         };
@@ -230,6 +243,7 @@ impl Connection {
         let encrypted = tokio::select! {
             encrypted = handshake.accept(stream, limit) => encrypted,
             () = draining(&mut self.drain) => return,
+            () = self.crowded.outlasted(GRACE) => return,
         };
         match encrypted {
             Ok(stream) => self.serve(stream).await,
@@ -259,7 +273,7 @@ impl Connection {
         tokio::pin!(connection);
         let outcome = tokio::select! {
             outcome = &mut connection => outcome,
-            () = draining(&mut self.drain) => {
+            () = asked_to_end(&mut self.drain, &mut self.crowded) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     outcome = connection => outcome,
@@ -278,28 +292,24 @@ async fn draining(drain: &mut watch::Receiver<bool>) {
     drop(drain.wait_for(|is_draining| *is_draining).await);
 }
 
+/// Waits until the server takes no more connections, or needs the places of idle ones.
+async fn asked_to_end(drain: &mut watch::Receiver<bool>, crowded: &mut Crowded) {
+    tokio::select! {
+        () = draining(drain) => {}
+        () = crowded.wait() => {}
+    }
+}
+
 /// Answers a connection above the limit, and closes it. With TLS it is only closed, because an answer
 /// needs a handshake.
-fn reject(mut stream: Box<dyn Stream>, state: &ServiceState, has_tls: bool) {
+async fn reject(mut stream: Box<dyn Stream>, state: &ServiceState, has_tls: bool) {
     state.metrics().connection_rejected();
     if has_tls {
         return;
     }
-    tokio::spawn(async move {
-        let answer = async {
-            stream.write_all(TOO_MANY).await?;
-            stream.shutdown().await
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(1), answer).await;
-    });
-}
-
-/// Waits until all connections have ended, and returns the number of those that have not.
-async fn drained(places: &Arc<Semaphore>, connections_max: usize, limit: Duration) -> usize {
-    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
-    let ended = tokio::time::timeout(limit, places.acquire_many(all)).await;
-    match ended {
-        Ok(_) => 0,
-        Err(_) => connections_max.saturating_sub(places.available_permits()),
-    }
+    let answer = async {
+        stream.write_all(TOO_MANY).await?;
+        stream.shutdown().await
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), answer).await;
 }

@@ -14,7 +14,8 @@ use crate::harness::{TestBank, czk, lock_account};
 
 on_both_versions!(
     slow_endless_and_malformed_requests_end_within_their_limits,
-    requests_and_connections_above_their_limits_are_answered_at_once,
+    requests_above_their_limit_are_answered_at_once,
+    connections_without_a_request_leave_their_places_to_others,
     deadline_ends_a_request_that_waits_for_a_lock,
     stopping_service_is_not_ready_first_and_ends_requests_at_work,
     connections_without_a_whole_request_do_not_hold_the_stop_up,
@@ -89,7 +90,7 @@ async fn slow_endless_and_malformed_requests_end_within_their_limits(bank: TestB
     );
 }
 
-async fn requests_and_connections_above_their_limits_are_answered_at_once(bank: TestBank) {
+async fn requests_above_their_limit_are_answered_at_once(bank: TestBank) {
     let mut limits = Limits::default();
     limits.requests_max = 0;
     let service = Service::on(&bank, limits).await;
@@ -112,22 +113,57 @@ async fn requests_and_connections_above_their_limits_are_answered_at_once(bank: 
             .unwrap()
             .contains("answers_total{class=\"5xx\"} 1")
     );
+}
 
+async fn connections_without_a_request_leave_their_places_to_others(bank: TestBank) {
     let mut limits = Limits::default();
-    limits.connections_max = 2;
+    limits.connections_max = 4;
     let service = Service::on(&bank, limits).await;
+    let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    // Two are idle before and after a request, one has sent a part of one.
     let mut idle = Vec::new();
-    for _ in 0..2 {
-        idle.push(TcpStream::connect(&service.address).await.unwrap());
+    for part in [
+        "",
+        "GET /health/live HTTP/1.1\r\nhost: bank\r\n\r\n",
+        "GET /health",
+    ] {
+        let mut stream = TcpStream::connect(&service.address).await.unwrap();
+        stream.write_all(part.as_bytes()).await.unwrap();
+        idle.push(stream);
     }
+    let locked = bank.database.begin().await.unwrap();
+    lock_account(&locked, from).await;
+    let at_work = (0..4).map(|number| {
+        let (address, bearer) = (service.address.clone(), bearer.clone());
+        let (k, body) = (with_key(&format!("k{number}")), transfer(from, to, "1"));
+        tokio::spawn(
+            async move { send(&address, "POST", "/v1/transfers", &[&bearer, &k], &body).await },
+        )
+    });
+    let at_work: Vec<_> = at_work.collect();
+    for mut stream in idle {
+        let read = stream.read_to_end(&mut Vec::new());
+        let read = tokio::time::timeout(Duration::from_secs(5), read).await;
+        let _ = read.expect("the service closes the connection");
+    }
+    // Each place has a request at work now, and these stay.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
     let full = service.send("GET", "/health/live", &[], "").await;
     assert_eq!(full.status, 503, "{full:?}");
-    drop(idle);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(
-        service.send("GET", "/health/live", &[], "").await.status,
-        200
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
     );
+    drop(locked);
+    for answer in at_work {
+        assert_eq!(answer.await.unwrap().unwrap().status, 201);
+    }
+    let live = service.send("GET", "/health/live", &[], "").await;
+    assert_eq!(live.status, 200);
+    assert_eq!(bank.balance(to).await, czk("4"));
 }
 
 async fn deadline_ends_a_request_that_waits_for_a_lock(bank: TestBank) {

@@ -20,24 +20,25 @@ on_both_versions!(
     plain_http_is_refused_where_other_machines_reach_it,
 );
 
-fn start(bank: &TestBank, listen: &str) -> (Child, String) {
-    start_with(bank, listen, &[])
+/// Starts the service, and returns it with its address.
+pub(super) fn start(url: &str, listen: &str) -> (Child, String) {
+    start_with(url, listen, &[])
 }
 
-/// Starts the command with further options, and returns it with its address.
-pub(super) fn start_with(bank: &TestBank, listen: &str, options: &[&str]) -> (Child, String) {
-    start_command(bank, listen, options, |_| {})
+/// Starts the service with further options, and returns it with its address.
+pub(super) fn start_with(url: &str, listen: &str, options: &[&str]) -> (Child, String) {
+    start_command(url, listen, options, |_| {})
 }
 
 /// As [`start_with`], with a change of the command, such as of its environment.
 pub(super) fn start_command(
-    bank: &TestBank,
+    url: &str,
     listen: &str,
     options: &[&str],
     change: impl FnOnce(&mut Command),
 ) -> (Child, String) {
     let arguments = [&["serve", "--listen", listen], options].concat();
-    let mut command = neobank(bank.url(), &arguments);
+    let mut command = neobank(url, &arguments);
     change(&mut command);
     let mut child = command.spawn().unwrap();
     let errors = child.stderr.take().unwrap();
@@ -64,7 +65,7 @@ async fn repeated_requests_move_money_once_through_kills_of_the_server(bank: Tes
         bank.account(czk("0")).await,
     );
     let body = transfer(from, to, "1");
-    let (mut child, address) = start(&bank, "127.0.0.1:0");
+    let (mut child, address) = start(bank.url(), "127.0.0.1:0");
     let callers = (0..8).map(|caller| {
         let (address, bearer, body) = (address.clone(), bearer.clone(), body.clone());
         tokio::spawn(async move {
@@ -86,7 +87,7 @@ async fn repeated_requests_move_money_once_through_kills_of_the_server(bank: Tes
         tokio::time::sleep(Duration::from_millis(150)).await;
         child.kill().unwrap();
         child.wait().unwrap();
-        child = start(&bank, &address).0;
+        child = start(bank.url(), &address).0;
     }
     for caller in callers {
         caller.await.unwrap();
@@ -104,7 +105,7 @@ async fn acknowledged_requests_of_batches_happen_once_through_kills_of_the_serve
         bank.account(czk("10000")).await,
         bank.account(czk("0")).await,
     );
-    let (mut child, address) = start(&bank, "127.0.0.1:0");
+    let (mut child, address) = start(bank.url(), "127.0.0.1:0");
     let callers = (0..4).map(|caller| {
         let (address, bearer) = (address.clone(), bearer.clone());
         tokio::spawn(async move {
@@ -145,7 +146,7 @@ async fn acknowledged_requests_of_batches_happen_once_through_kills_of_the_serve
         tokio::time::sleep(Duration::from_millis(150)).await;
         child.kill().unwrap();
         child.wait().unwrap();
-        child = start(&bank, &address).0;
+        child = start(bank.url(), &address).0;
     }
     let mut acknowledged = 0;
     for caller in callers {

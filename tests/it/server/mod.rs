@@ -15,6 +15,7 @@ mod rates;
 mod reads;
 mod reversals;
 mod settings;
+mod storm;
 mod streams;
 mod tls;
 mod tokens;

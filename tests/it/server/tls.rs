@@ -272,10 +272,10 @@ async fn unfinished_handshakes_do_not_stop_others_and_end_in_time(bank: TestBank
     let answer = pair.send(address, LIVE).await.unwrap();
     assert_starts(&answer, "HTTP/1.1 200 ");
     assert!(begun.elapsed() < Duration::from_secs(3), "{begun:?}");
-    // The last place may be taken by the request before for a moment.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Without a free place the unfinished handshakes leave theirs.
     silent.push(TcpStream::connect(address).await.unwrap());
-    assert!(pair.send(address, LIVE).await.is_err());
+    let answer = pair.send(address, LIVE).await.unwrap();
+    assert_starts(&answer, "HTTP/1.1 200 ");
     for mut stream in silent {
         let mut received = Vec::new();
         let read = stream.read_to_end(&mut received);
