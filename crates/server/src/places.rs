@@ -50,7 +50,7 @@ impl Places {
         tokio::time::timeout(PATIENCE, place).await.ok()?.ok()
     }
 
-    /// Returns what a new connection learns from now on.
+    /// Returns what a connection learns from now on.
     pub(crate) fn crowded(&self) -> Crowded {
         Crowded(self.crowded.subscribe())
     }
@@ -66,6 +66,11 @@ impl Places {
 }
 
 impl Crowded {
+    /// Forgets the connections that needed a place until now.
+    pub(crate) fn forget(&mut self) {
+        self.0.mark_unchanged();
+    }
+
     /// Waits until another connection needs a place.
     pub(crate) async fn wait(&mut self) {
         if self.0.changed().await.is_err() {

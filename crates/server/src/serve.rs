@@ -236,6 +236,7 @@ impl Connection {
 
     /// Encrypts the connection if the server has TLS, and serves its requests.
     async fn run(mut self, _place: Place, stream: Box<dyn Stream>, handshake: Option<Handshake>) {
+        self.crowded.forget();
         let Some(handshake) = handshake else {
             return self.serve(stream).await;
         };
@@ -271,9 +272,16 @@ impl Connection {
                 service,
             );
         tokio::pin!(connection);
+        let asked_to_end = async {
+            tokio::select! {
+                () = draining(&mut self.drain) => {}
+                // A request that is on its way is still served.
+                () = self.crowded.wait() => activity.ended().await,
+            }
+        };
         let outcome = tokio::select! {
             outcome = &mut connection => outcome,
-            () = asked_to_end(&mut self.drain, &mut self.crowded) => {
+            () = asked_to_end => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     outcome = connection => outcome,
@@ -290,14 +298,6 @@ impl Connection {
 /// Waits until the server takes no more connections.
 async fn draining(drain: &mut watch::Receiver<bool>) {
     drop(drain.wait_for(|is_draining| *is_draining).await);
-}
-
-/// Waits until the server takes no more connections, or needs the places of idle ones.
-async fn asked_to_end(drain: &mut watch::Receiver<bool>, crowded: &mut Crowded) {
-    tokio::select! {
-        () = draining(drain) => {}
-        () = crowded.wait() => {}
-    }
 }
 
 /// Answers a connection above the limit, and closes it. With TLS it is only closed, because an answer

@@ -143,7 +143,8 @@ async fn connections_without_a_request_leave_their_places_to_others(bank: TestBa
     });
     let at_work: Vec<_> = at_work.collect();
     for mut stream in idle {
-        let read = stream.read_to_end(&mut Vec::new());
+        let mut received = Vec::new();
+        let read = stream.read_to_end(&mut received);
         let read = tokio::time::timeout(Duration::from_secs(5), read).await;
         let _ = read.expect("the service closes the connection");
     }

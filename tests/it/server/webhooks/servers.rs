@@ -46,7 +46,7 @@ async fn killed_servers_leave_no_gap_and_keep_the_order(bank: TestBank) {
     let replies = (0..200).map(|number| Reply::Status(if number % 20 == 19 { 503 } else { 200 }));
     receiver.reply(replies, Reply::Status(200));
     let options = ["--webhook-private-addresses", "--webhook-timeout", "1"];
-    let begin = || start_with(&bank, "127.0.0.1:0", &options);
+    let begin = || start_with(bank.url(), "127.0.0.1:0", &options);
     let (mut first, address) = begin();
     let body = json!({ "url": receiver.url() }).to_string();
     let created = send(&address, "POST", "/v1/webhooks", &[&bearer], &body).await;
