@@ -226,10 +226,11 @@ impl Caller {
         let bindings = self.bindings();
         let is_foreign =
             |account: &AccountId| !bindings.is_unlimited() && !bindings.accounts.contains(account);
-        let mut foreign: BTreeSet<_> = accounts.into_iter().filter(is_foreign).collect();
+        let asked: BTreeSet<_> = accounts.into_iter().collect();
+        let mut foreign: BTreeSet<_> = asked.iter().copied().filter(is_foreign).collect();
         if !foreign.is_empty() && !bindings.customers.is_empty() {
-            let asked: Vec<_> = foreign.iter().copied().collect();
-            let found = accounts::find_many(&context.database(state), &asked).await?;
+            let of_others: Vec<_> = foreign.iter().copied().collect();
+            let found = accounts::find_many(&context.database(state), &of_others).await?;
             let own = found.iter().filter(|account| {
                 let customer = account.customer_id;
                 customer.is_some_and(|customer| bindings.customers.contains(&customer))
@@ -238,7 +239,7 @@ impl Caller {
                 foreign.remove(&account.account_id);
             }
         }
-        Ok(Visible { foreign })
+        Ok(Visible { asked, foreign })
     }
 
     /// Returns true if the key is bound to the customer, or to nothing.
@@ -283,7 +284,8 @@ impl Caller {
         visible: &Visible,
         account: AccountId,
     ) -> Result<(), Problem> {
-        if visible.has(account) {
+        // Of an account that was not asked about, nothing is known.
+        if !self.is_bound() || (visible.asked.contains(&account) && visible.has(account)) {
             return Ok(());
         }
         Err(self.denied(context, &format!("account {account}")))
@@ -293,6 +295,7 @@ impl Caller {
 /// The accounts of a request or an answer, by whether the caller may use them.
 #[derive(Debug, Default)]
 pub(crate) struct Visible {
+    asked: BTreeSet<AccountId>,
     foreign: BTreeSet<AccountId>,
 }
 

@@ -522,5 +522,28 @@ async fn hold_steps_need_their_scope_and_binding(bank: TestBank) {
     )
     .await;
     assert_problem(&only_transfers, 403, "scope");
+
+    // A transfer to the caller's account gives no right to the holds of others beside it.
+    let mixed = json!({ "steps": [hold(other, third, "3"), transfer(third, own, "1")] });
+    let mixed = post(&service, &free, "/v1/groups", "mixed", &mixed).await;
+    let back = format!(
+        "/v1/groups/{}/reversals",
+        mixed.body["group_id"].as_str().unwrap()
+    );
+    let denied = post(&service, &bound, &back, "back", &json!({})).await;
+    assert_problem(&denied, 404, "unknown_group");
+    let released = mixed.body["steps"][0]["hold_id"].clone();
+    let release = json!({ "release": { "hold": released } });
+    let release = json!({ "steps": [release, transfer(third, own, "1")] });
+    let release = post(&service, &free, "/v1/groups", "release", &release).await;
+    let back = format!(
+        "/v1/groups/{}/reversals",
+        release.body["group_id"].as_str().unwrap()
+    );
+    let hidden = post(&service, &bound, &back, "back", &json!({})).await;
+    assert_problem(&hidden, 422, "not_accepted");
+    assert!(!hidden.body.to_string().contains(released.as_str().unwrap()));
+    let named = post(&service, &free, &back, "back", &json!({})).await;
+    assert_problem(&named, 422, "released_by_group");
     bank.assert_sound().await;
 }

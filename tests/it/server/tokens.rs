@@ -124,6 +124,7 @@ async fn wrong_tokens_are_denied(bank: TestBank) {
         ("blank subject", with("sub", " ".into())),
         ("subject with a line break", with("sub", "a\nb".into())),
         ("bound to nothing", with("neobank_accounts", json!([]))),
+        ("bound to nothing", with("neobank_customers", Value::Null)),
         (
             "bound to no account",
             with("neobank_accounts", json!(["x"])),

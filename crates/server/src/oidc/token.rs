@@ -7,7 +7,7 @@ use jsonwebtoken::{Header, Validation, decode, decode_header};
 use neobank_domain::api_keys::{Bindings, Scope};
 use neobank_domain::ledger::Actor;
 use neobank_domain::{AccountId, CustomerId};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 
 use super::Shared;
@@ -47,8 +47,21 @@ struct Claims {
     scope: Option<String>,
     /// The same, as other issuers write it.
     scp: Option<OneOrMany>,
+    #[serde(default, deserialize_with = "given")]
     neobank_customers: Option<Vec<CustomerId>>,
+    #[serde(default, deserialize_with = "given")]
     neobank_accounts: Option<Vec<AccountId>>,
+}
+
+/// Reads a claim that is there: `null` is an empty list, as an issuer writes it for a person without
+/// accounts.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = Option::<Vec<T>>::deserialize(deserializer)?;
+    Ok(Some(list.unwrap_or_default()))
 }
 
 #[derive(Deserialize)]

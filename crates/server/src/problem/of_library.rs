@@ -106,16 +106,21 @@ impl Problem {
         if !visible.hides(&self.detail) && !details.is_some_and(|text| visible.hides(&text)) {
             return self;
         }
-        let hidden = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not_accepted",
-            "The other account does not take this request.",
-        )
-        .with_action("Nothing was changed. Ask the operator for the reason.");
+        let hidden = Self::not_accepted();
         match self.field {
             Some(field) => hidden.with_field(field),
             None => hidden,
         }
+    }
+
+    /// A rejection whose reason is not the caller's to know.
+    pub(crate) fn not_accepted() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not_accepted",
+            "The other account does not take this request.",
+        )
+        .with_action("Nothing was changed. Ask the operator for the reason.")
     }
 
     /// Returns the problem of an error with its name, and that for what does not exist.

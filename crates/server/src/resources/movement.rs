@@ -147,6 +147,7 @@ impl Prepared {
             context,
             caller,
         } = call;
+        let named = own.iter().copied().chain(named);
         let accounts: Vec<_> = request.accounts().chain(named).collect();
         let visible = caller.visible(state, context, accounts).await?;
         for account in own {

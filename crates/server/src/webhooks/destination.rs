@@ -123,8 +123,11 @@ impl WebhookUrl {
             .map_or("", |authority| authority.as_str())
     }
 
-    pub(super) fn path_and_query(&self) -> &str {
-        self.uri.path_and_query().map_or("/", |path| path.as_str())
+    /// The target of a request. Without a path in the address it begins with `/` too.
+    pub(super) fn path_and_query(&self) -> String {
+        let target = self.uri.path_and_query().map_or("", |path| path.as_str());
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        format!("{slash}{target}")
     }
 
     /// Resolves the host, and returns those of its addresses that the service may reach.
@@ -178,6 +181,7 @@ mod tests {
                 "/a?b=c",
             ),
             ("https://1.1.1.1/a", "1.1.1.1", 443, "/a"),
+            ("https://1.1.1.1?a=1", "1.1.1.1", 443, "/?a=1"),
             (
                 "https://[2606:4700::1111]:444/",
                 "2606:4700::1111",
@@ -186,8 +190,8 @@ mod tests {
             ),
         ] {
             let url = WebhookUrl::parse(text, &options(false)).unwrap();
-            let found = (url.host(), url.port, url.path_and_query());
-            assert_eq!(found, (host, port, path), "{text}");
+            assert_eq!((url.host(), url.port), (host, port), "{text}");
+            assert_eq!(url.path_and_query(), path, "{text}");
             assert!(url.encrypts());
         }
     }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, Json};
 use neobank_domain::api_keys::Scope;
-use neobank_domain::ledger::{Hold, LedgerError};
+use neobank_domain::ledger::{Hold, LedgerError, Rejection};
 use neobank_domain::transfers::{self, Transfer, TransferFilter};
 use neobank_domain::{AccountId, GroupId, Request};
 use serde::Deserialize;
@@ -123,7 +123,13 @@ pub(super) async fn reverse(
     let group_id = identifier("group_id", group)?;
     let (transfers, holds) = find(call, group_id).await?;
     let ledger = caller.ledger(&state, &context);
-    let reversal = ledger.reversal_of_group(group_id).await?;
+    let reversal = match ledger.reversal_of_group(group_id).await {
+        // The released hold can be of an account that is not the caller's.
+        Err(LedgerError::Rejected(Rejection::ReleasedByGroup { .. })) if caller.is_bound() => {
+            return Err(Problem::not_accepted());
+        }
+        found => found?,
+    };
     let mut reversal = reversal.with_description(given.description);
     reversal.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
     let steps = std::mem::take(&mut reversal.steps);
@@ -140,7 +146,8 @@ pub(super) async fn reverse(
     all.ready().execute(call, key).await?.answer()
 }
 
-/// Prepares a step that undoes one of a group; `None` if the group has changed meanwhile.
+/// Prepares a step that undoes one of a group; `None` if the group has changed meanwhile, or has made
+/// a hold that is not the caller's.
 async fn prepare_undoing(
     call: Call<'_>,
     step: Request,
@@ -160,8 +167,16 @@ async fn prepare_undoing(
             let Some(hold) = holds.find(|one| step.hold == one.hold_id.into()) else {
                 return Ok(None);
             };
-            call.caller
-                .require_scope(call.context, &[Scope::HoldsWrite])?;
+            let Call {
+                state,
+                context,
+                caller,
+            } = call;
+            caller.require_scope(context, &[Scope::HoldsWrite])?;
+            let visible = caller.visible(state, context, [hold.account_id]).await?;
+            if !visible.has(hold.account_id) {
+                return Ok(None);
+            }
             let mut prepared = Prepared::new(step, hold.account_id);
             prepared.named.extend(hold.to_account_id);
             Ok(Some(prepared))
