@@ -137,7 +137,7 @@ async fn encrypted_receiver_needs_a_trusted_certificate_of_its_name(bank: TestBa
         ("127.0.0.1", true, false),
         ("localhost", false, false),
     ] {
-        let (mut child, address) = start_command(&bank, "127.0.0.1:0", &options, |command| {
+        let (mut child, address) = start_command(bank.url(), "127.0.0.1:0", &options, |command| {
             if trusts {
                 command.env("SSL_CERT_FILE", &trusted);
             }
