@@ -61,7 +61,7 @@ pub(crate) enum WebhookCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CreateArguments {
     /// The address that gets the events, such as https://shop.example/events
-    url: String,
+    address: String,
     /// At most 200 characters, for people
     #[arg(long, default_value = "")]
     description: String,
@@ -154,7 +154,7 @@ impl CreateArguments {
     fn new_webhook(&self) -> Result<NewWebhook, CommandError> {
         let mut options = WebhookOptions::default();
         options.private_addresses = self.private_address;
-        let url = WebhookUrl::parse(&self.url, &options);
+        let url = WebhookUrl::parse(&self.address, &options);
         let url = url.map_err(|error| CommandError::usage(format!("the address: {error}")))?;
         let mut new = NewWebhook::new(url.as_str());
         new.description.clone_from(&self.description);
