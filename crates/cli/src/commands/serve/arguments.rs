@@ -4,74 +4,44 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::{Arg, ArgAction, Args};
 use neobank_server::{Issuer, IssuerOptions, Limits, ListenAddress, RateLimit, Tls, TlsFiles};
 
 use crate::error::CommandError;
 
+/// The options that no variable of the environment and no settings file has.
+pub(super) const COMMAND_LINE_ONLY: [&str; 2] = ["check", "demo"];
+
 #[derive(Debug, Args)]
+#[command(mut_args = with_variable)]
 pub(crate) struct ServeArguments {
     /// Read settings from a TOML file: the names of the options below without their dashes. An option
     /// of the command line takes precedence over its variable, and both over the file
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "NEOBANK_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Check the settings, the certificate, the database, its schema and the role, print what the
     /// service would do, and end without listening
     #[arg(long)]
     pub(super) check: bool,
     /// The address to listen on: an IP address and a port, or unix:PATH for a Unix socket
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080",
-        env = "NEOBANK_LISTEN",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: ListenAddress,
     /// Listen on an address that other machines reach, without encryption: only behind a proxy that
     /// encrypts
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "NEOBANK_ALLOW_PLAIN_HTTP",
-        hide_env_values = true,
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value = "false",
-        value_parser = BoolishValueParser::new()
-    )]
+    #[arg(long)]
     allow_plain_http: bool,
     /// Encrypt with the certificate of this file, which has those of its issuers behind it, in PEM. A
     /// changed file is read again within seconds
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "NEOBANK_TLS_CERTIFICATE",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
     /// The private key of the certificate, in PEM without a passphrase
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "NEOBANK_TLS_KEY",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
     /// The most requests in a second of each key, where a batch counts as its requests; more are
     /// answered with 429. Without it there is no limit
     #[arg(
         long,
         value_name = "REQUESTS",
-        env = "NEOBANK_RATE_LIMIT",
-        hide_env_values = true,
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     rate_limit: Option<u32>,
@@ -79,53 +49,25 @@ pub(crate) struct ServeArguments {
     #[arg(
         long,
         value_name = "REQUESTS",
-        env = "NEOBANK_RATE_BURST",
-        hide_env_values = true,
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     rate_burst: Option<u32>,
     /// The most requests in a second without a known key from each address, and ten times as many at
     /// once; 0 is no limit
-    #[arg(
-        long,
-        value_name = "REQUESTS",
-        default_value_t = 100,
-        env = "NEOBANK_ATTEMPT_LIMIT",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "REQUESTS", default_value_t = 100)]
     attempt_limit: u32,
     /// Take the access tokens of this OpenID Connect issuer beside keys
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "NEOBANK_OIDC_ISSUER",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL")]
     oidc_issuer: Option<String>,
     /// The name of this service at the issuer: tokens have it in aud
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "NEOBANK_OIDC_AUDIENCE",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "TEXT")]
     oidc_audience: Option<String>,
     /// The address or the file of the issuer's keys (JWKS), instead of the one that the issuer's
     /// configuration names
-    #[arg(
-        long,
-        value_name = "URL|FILE",
-        env = "NEOBANK_OIDC_JWKS",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL|FILE")]
     oidc_jwks: Option<String>,
     /// The issuer's name in actors, oidc:NAME/SUBJECT; its host by default
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "NEOBANK_OIDC_NAME",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "NAME")]
     oidc_name: Option<String>,
     /// The time after the signal to stop in which the service says that it is not ready and still
     /// takes connections, such as 5s
@@ -133,9 +75,7 @@ pub(crate) struct ServeArguments {
         long,
         value_name = "TIME",
         default_value = "1s",
-        value_parser = humantime::parse_duration,
-        env = "NEOBANK_DRAIN_DELAY",
-        hide_env_values = true
+        value_parser = humantime::parse_duration
     )]
     drain_delay: Duration,
     /// The longest time for requests at work after that
@@ -143,9 +83,7 @@ pub(crate) struct ServeArguments {
         long,
         value_name = "TIME",
         default_value = "30s",
-        value_parser = humantime::parse_duration,
-        env = "NEOBANK_DRAIN_TIMEOUT",
-        hide_env_values = true
+        value_parser = humantime::parse_duration
     )]
     drain_timeout: Duration,
     /// Start a server of PostgreSQL, fill it with a real bank's year, and print how to use the API and
@@ -154,59 +92,47 @@ pub(crate) struct ServeArguments {
     #[arg(long)]
     pub(super) demo: bool,
     /// Serve the API alone, without the console at /console
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "NEOBANK_NO_CONSOLE",
-        hide_env_values = true,
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value = "false",
-        value_parser = BoolishValueParser::new()
-    )]
+    #[arg(long)]
     pub(super) no_console: bool,
     /// Neither seal records, nor record the ends of holds, nor send the events of webhooks: another
     /// process does. Without it, events appear within a second
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "NEOBANK_NO_WORKERS",
-        hide_env_values = true,
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value = "false",
-        value_parser = BoolishValueParser::new()
-    )]
+    #[arg(long)]
     pub(super) no_workers: bool,
     /// Let webhooks reach private addresses: those of this machine and of private networks, also
     /// without encryption
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "NEOBANK_WEBHOOK_PRIVATE_ADDRESSES",
-        hide_env_values = true,
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value = "false",
-        value_parser = BoolishValueParser::new()
-    )]
+    #[arg(long)]
     webhook_private_addresses: bool,
     /// The longest time in seconds of an attempt to send an event to a webhook
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = 15,
-        env = "NEOBANK_WEBHOOK_TIMEOUT",
-        hide_env_values = true,
         value_parser = clap::value_parser!(u8).range(1..=60)
     )]
     webhook_timeout: u8,
+}
+
+/// Gives an option its variable, such as `NEOBANK_LISTEN`. A flag gets a value, which the variable and
+/// the settings file have.
+fn with_variable(argument: Arg) -> Arg {
+    let name = argument.get_long();
+    let Some(name) = name.filter(|name| !COMMAND_LINE_ONLY.contains(name)) else {
+        return argument;
+    };
+    let variable = format!("NEOBANK_{}", name.to_uppercase().replace('-', "_"));
+    let is_flag = matches!(argument.get_action(), ArgAction::SetTrue);
+    let argument = argument.env(variable).hide_env_values(true);
+    if !is_flag {
+        return argument;
+    }
+    argument
+        .value_name("BOOL")
+        .action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .default_value("false")
+        .value_parser(BoolishValueParser::new())
 }
 
 impl ServeArguments {
@@ -287,7 +213,7 @@ impl ServeArguments {
     }
 }
 
-/// What the service would do, in words without secrets.
+/// The plan of the service, in words without secrets.
 impl ServeArguments {
     pub(super) fn described_address(&self) -> Result<String, CommandError> {
         let address = self.validated_address()?;

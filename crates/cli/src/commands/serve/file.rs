@@ -11,11 +11,13 @@ use clap::{ArgMatches, Command, Error};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::arguments::COMMAND_LINE_ONLY;
+
 /// The command whose options the file has.
 const COMMAND: &str = "serve";
 
-/// The options that are of the command line alone.
-const OTHERS: [&str; 3] = ["config", "check", "demo"];
+/// The options that a file has not, beside those of the command line only.
+const OTHERS: [&str; 3] = ["config", "help", "version"];
 
 /// A settings file that was read: the values of options, by the options' names.
 #[derive(Debug)]
@@ -132,7 +134,7 @@ fn option_names(command: &Command) -> Vec<String> {
     let arguments = serve.into_iter().flat_map(Command::get_arguments);
     let names = arguments.filter(|argument| !argument.is_global_set());
     let names = names.filter_map(|argument| argument.get_long());
-    let names = names.filter(|name| !OTHERS.contains(name) && !matches!(*name, "help" | "version"));
+    let names = names.filter(|name| !OTHERS.contains(name) && !COMMAND_LINE_ONLY.contains(name));
     names.map(str::to_owned).collect()
 }
 
