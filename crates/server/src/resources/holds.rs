@@ -9,8 +9,8 @@ use axum::response::Response;
 use neobank_domain::accounts;
 use neobank_domain::api_keys::Scope;
 use neobank_domain::ledger::{
-    CaptureRequest, Hold, HoldCursor, HoldFilter, HoldRequest, HoldStatus, LedgerError,
-    ReleaseRequest, holds,
+    CaptureRequest, Hold, HoldCursor, HoldFilter, HoldReference, HoldRequest, HoldStatus,
+    LedgerError, ReleaseRequest, holds,
 };
 use neobank_domain::{AccountId, HoldId, Rejection};
 use serde::Deserialize;
@@ -54,21 +54,21 @@ pub(super) struct HoldBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewCapture)]
 #[serde(deny_unknown_fields)]
-struct CaptureBody {
+pub(super) struct CaptureBody {
     /// The amount; all that remains where it is left out.
-    amount: Option<AmountBody>,
+    pub(super) amount: Option<AmountBody>,
     /// The account that is paid, if the hold names none.
     #[schema(value_type = Option<Uuid>)]
-    to: Option<AccountId>,
+    pub(super) to: Option<AccountId>,
     /// Leaves the rest of the hold to later captures.
     #[serde(default)]
-    more_to_come: bool,
+    pub(super) more_to_come: bool,
     #[serde(default)]
-    description: String,
+    pub(super) description: String,
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Box<RawValue>>,
+    pub(super) metadata: Option<Box<RawValue>>,
     #[schema(format = Date)]
-    value_date: Option<String>,
+    pub(super) value_date: Option<String>,
 }
 
 /// A capture that names its hold.
@@ -97,9 +97,9 @@ pub(super) struct CaptureOfHold {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewRelease)]
 #[serde(deny_unknown_fields)]
-struct ReleaseBody {
+pub(super) struct ReleaseBody {
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Box<RawValue>>,
+    pub(super) metadata: Option<Box<RawValue>>,
 }
 
 /// A release that names its hold.
@@ -112,6 +112,22 @@ pub(super) struct ReleaseOfHold {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
 }
+
+/// The terms of a capture or a release, and the hold that the request's address names.
+struct Addressed<T> {
+    hold: HoldId,
+    terms: T,
+}
+
+impl<T> Addressed<T> {
+    fn new(hold: Result<Path<String>, PathRejection>, terms: T) -> Result<Self, Problem> {
+        let hold = identifier("hold_id", hold)?;
+        Ok(Self { hold, terms })
+    }
+}
+
+/// The account of a hold, which the caller has to be bound to, and all accounts that the hold names.
+pub(super) type Parties = (Vec<AccountId>, Vec<AccountId>);
 
 /// The most holds on a page.
 const PAGE_MAX: u32 = 1_000;
@@ -168,17 +184,7 @@ pub(super) async fn capture(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
-    let capture = |given: CaptureBody| {
-        Ok(CaptureOfHold {
-            hold: identifier("hold_id", hold)?,
-            amount: given.amount,
-            to: given.to,
-            more_to_come: given.more_to_come,
-            description: given.description,
-            metadata: given.metadata,
-            value_date: given.value_date,
-        })
-    };
+    let capture = |terms: CaptureBody| Addressed::new(hold, terms);
     received.execute(&state, &context, capture).await
 }
 
@@ -199,12 +205,7 @@ pub(super) async fn release(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
-    let release = |given: ReleaseBody| {
-        Ok(ReleaseOfHold {
-            hold: identifier("hold_id", hold)?,
-            metadata: given.metadata,
-        })
-    };
+    let release = |terms: ReleaseBody| Addressed::new(hold, terms);
     received.execute(&state, &context, release).await
 }
 
@@ -300,14 +301,60 @@ impl Prepare for HoldBody {
 
 impl Prepare for CaptureOfHold {
     async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        let terms = CaptureBody {
+            amount: self.amount,
+            to: self.to,
+            more_to_come: self.more_to_come,
+            description: self.description,
+            metadata: self.metadata,
+            value_date: self.value_date,
+        };
+        let hold = self.hold;
+        Addressed { hold, terms }.prepare(call).await
+    }
+}
+
+impl Prepare for ReleaseOfHold {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        let terms = ReleaseBody {
+            metadata: self.metadata,
+        };
+        let hold = self.hold;
+        Addressed { hold, terms }.prepare(call).await
+    }
+}
+
+impl Prepare for Addressed<CaptureBody> {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller
             .require_scope(call.context, &[Scope::HoldsWrite])?;
-        let mut request = CaptureRequest::new(self.hold).with_description(self.description);
+        let parties = parties(call, self.hold).await?;
+        self.terms.capture(self.hold.into(), parties)
+    }
+}
+
+impl Prepare for Addressed<ReleaseBody> {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        call.caller
+            .require_scope(call.context, &[Scope::HoldsWrite])?;
+        let parties = parties(call, self.hold).await?;
+        self.terms.release(ReleaseRequest::new(self.hold), parties)
+    }
+}
+
+impl CaptureBody {
+    /// Prepares the capture of a hold with these parties.
+    pub(super) fn capture(
+        self,
+        hold: HoldReference,
+        parties: Parties,
+    ) -> Result<Prepared, Problem> {
+        let mut request = CaptureRequest::of(hold).with_description(self.description);
         request.amount = optional_amount(self.amount.as_ref(), "amount")?;
         request.to = self.to;
         request.last = !self.more_to_come;
         request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
-        let (own, mut named) = parties(call, self.hold).await?;
+        let (own, mut named) = parties;
         named.extend(self.to);
         Ok(Prepared {
             request: request.into(),
@@ -317,15 +364,16 @@ impl Prepare for CaptureOfHold {
     }
 }
 
-impl Prepare for ReleaseOfHold {
-    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
-        call.caller
-            .require_scope(call.context, &[Scope::HoldsWrite])?;
-        let mut request = ReleaseRequest::new(self.hold);
+impl ReleaseBody {
+    /// Prepares the release of a hold with these parties.
+    pub(super) fn release(
+        self,
+        mut request: ReleaseRequest,
+        (own, named): Parties,
+    ) -> Result<Prepared, Problem> {
         if let Some(metadata) = attributes(self.metadata.as_deref(), None)?.metadata {
             request = request.with_metadata(metadata);
         }
-        let (own, named) = parties(call, self.hold).await?;
         Ok(Prepared {
             request: request.into(),
             own,
@@ -334,12 +382,8 @@ impl Prepare for ReleaseOfHold {
     }
 }
 
-/// Returns the account of a hold, which the caller has to be bound to, and all accounts that the hold
-/// names. A key without bindings may use each, so nothing is looked up.
-pub(super) async fn parties(
-    call: Call<'_>,
-    hold: HoldId,
-) -> Result<(Vec<AccountId>, Vec<AccountId>), Problem> {
+/// Returns the parties of a hold. A key without bindings may use each, so nothing is looked up.
+pub(super) async fn parties(call: Call<'_>, hold: HoldId) -> Result<Parties, Problem> {
     if !call.caller.is_bound() {
         return Ok((Vec::new(), Vec::new()));
     }

@@ -1,13 +1,13 @@
 //! Captures and releases as steps of a group: they name a hold, or the step that makes it.
 
-use neobank_domain::ledger::{CaptureRequest, HoldReference, ReleaseRequest};
+use neobank_domain::ledger::{HoldReference, ReleaseRequest};
 use neobank_domain::{AccountId, HoldId, Rejection};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::super::holds;
-use super::super::members::{AmountBody, attributes, optional_amount};
+use super::super::holds::{self, CaptureBody, Parties, ReleaseBody};
+use super::super::members::AmountBody;
 use super::super::movement::{Call, Prepare, Prepared};
 use crate::problem::Problem;
 use neobank_domain::api_keys::Scope;
@@ -70,52 +70,45 @@ impl ReleaseStep {
 
 impl Prepare for CaptureStep {
     async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
-        let (hold, own, mut named) = named_hold(call, self.hold, self.hold_step).await?;
-        let mut request = CaptureRequest::of(hold).with_description(self.description);
-        request.amount = optional_amount(self.amount.as_ref(), "amount")?;
-        request.to = self.to;
-        request.last = !self.more_to_come;
-        request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
-        named.extend(self.to);
-        Ok(Prepared {
-            request: request.into(),
-            own,
-            named,
-        })
+        let (hold, parties) = named_hold(call, self.hold, self.hold_step).await?;
+        let terms = CaptureBody {
+            amount: self.amount,
+            to: self.to,
+            more_to_come: self.more_to_come,
+            description: self.description,
+            metadata: self.metadata,
+            value_date: self.value_date,
+        };
+        terms.capture(hold, parties)
     }
 }
 
 impl Prepare for ReleaseStep {
     async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
-        let (hold, own, named) = named_hold(call, self.hold, self.hold_step).await?;
+        let (hold, parties) = named_hold(call, self.hold, self.hold_step).await?;
         let mut request = ReleaseRequest::of(hold);
         request.if_open = self.if_open;
-        if let Some(metadata) = attributes(self.metadata.as_deref(), None)?.metadata {
-            request = request.with_metadata(metadata);
-        }
-        Ok(Prepared {
-            request: request.into(),
-            own,
-            named,
-        })
+        let terms = ReleaseBody {
+            metadata: self.metadata,
+        };
+        terms.release(request, parties)
     }
 }
 
-/// Returns the hold of a step with its account, which the caller has to be bound to, and all
-/// accounts that the hold names. The step that makes a hold has these accounts itself.
+/// Returns the hold of a step with its parties. The step that makes a hold has its parties itself.
 async fn named_hold(
     call: Call<'_>,
     hold: Option<HoldId>,
     step: Option<u16>,
-) -> Result<(HoldReference, Vec<AccountId>, Vec<AccountId>), Problem> {
+) -> Result<(HoldReference, Parties), Problem> {
     call.caller
         .require_scope(call.context, &[Scope::HoldsWrite])?;
     match (hold, step) {
         (Some(hold), None) => {
-            let (own, named) = holds::parties(call, hold).await?;
-            Ok((hold.into(), own, named))
+            let parties = holds::parties(call, hold).await?;
+            Ok((hold.into(), parties))
         }
-        (None, Some(step)) => Ok((HoldReference::Step(step.into()), Vec::new(), Vec::new())),
+        (None, Some(step)) => Ok((HoldReference::Step(step.into()), Parties::default())),
         _ => {
             let detail = "Exactly one of these members is needed: hold and hold_step.";
             Err(Problem::invalid("body", detail))

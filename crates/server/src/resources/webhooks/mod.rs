@@ -11,6 +11,7 @@ use axum::{Extension, Json};
 use neobank_domain::WebhookId;
 use neobank_domain::api_keys::Scope;
 use neobank_domain::webhooks::{self, Webhook, WebhookError, WebhookSecret};
+use serde::de::DeserializeOwned;
 
 use super::change::{Change, receive, receive_empty};
 use super::identifier;
@@ -41,9 +42,7 @@ pub(super) async fn create(
     Extension(context): Extension<Context>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let received = receive(&state, &context, Scope::Admin, request).await?;
-    let received: Change<CreateBody> = received;
-    received.caller.require_unbound(&context)?;
+    let received: Change<CreateBody> = administered(&state, &context, request).await?;
     let new = received.given.read(&state.limits().webhooks)?;
     let secret = new_secret()?;
     let transaction = received.transaction(&state, &context).await?;
@@ -113,9 +112,7 @@ pub(super) async fn update(
     webhook_id: Result<Path<String>, PathRejection>,
     request: HttpRequest,
 ) -> Result<Json<WebhookView>, Problem> {
-    let received = receive(&state, &context, Scope::Admin, request).await?;
-    let received: Change<ChangesBody> = received;
-    received.caller.require_unbound(&context)?;
+    let received: Change<ChangesBody> = administered(&state, &context, request).await?;
     let webhook = identifier("webhook_id", webhook_id)?;
     let update = received.given.read(&state.limits().webhooks)?;
     let transaction = received.transaction(&state, &context).await?;
@@ -165,9 +162,7 @@ pub(super) async fn rotate(
     webhook_id: Result<Path<String>, PathRejection>,
     request: HttpRequest,
 ) -> Result<Json<CreatedView>, Problem> {
-    let received = receive(&state, &context, Scope::Admin, request).await?;
-    let received: Change<RotateBody> = received;
-    received.caller.require_unbound(&context)?;
+    let received: Change<RotateBody> = administered(&state, &context, request).await?;
     let webhook = identifier("webhook_id", webhook_id)?;
     let overlap = received.given.overlap_seconds();
     let secret = new_secret()?;
@@ -194,9 +189,7 @@ pub(super) async fn replay(
     webhook_id: Result<Path<String>, PathRejection>,
     request: HttpRequest,
 ) -> Result<Json<WebhookView>, Problem> {
-    let received = receive(&state, &context, Scope::Admin, request).await?;
-    let received: Change<ReplayBody> = received;
-    received.caller.require_unbound(&context)?;
+    let received: Change<ReplayBody> = administered(&state, &context, request).await?;
     let webhook = identifier("webhook_id", webhook_id)?;
     let after = received.given.read()?;
     let transaction = received.transaction(&state, &context).await?;
@@ -262,6 +255,17 @@ pub(super) async fn redeliver(
     webhooks::redeliver(&transaction, webhook, position).await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads a request for a change by a caller who administers the bank.
+async fn administered<T: DeserializeOwned>(
+    state: &ServiceState,
+    context: &Context,
+    request: HttpRequest,
+) -> Result<Change<T>, Problem> {
+    let received = receive(state, context, Scope::Admin, request).await?;
+    received.caller.require_unbound(context)?;
+    Ok(received)
 }
 
 /// Returns an error unless the caller administers the bank.
