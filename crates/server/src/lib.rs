@@ -15,6 +15,7 @@
 mod access;
 mod address;
 mod body;
+mod client;
 mod console;
 mod context;
 mod event_reads;
@@ -33,6 +34,7 @@ mod rate;
 mod resources;
 mod serve;
 mod state;
+mod stream;
 mod tls;
 mod views;
 mod webhooks;

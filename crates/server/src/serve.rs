@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
 
@@ -24,6 +24,7 @@ use crate::middleware::{Peer, encrypted};
 use crate::places::{Crowded, Place, Places};
 use crate::resources::router;
 use crate::state::ServiceState;
+use crate::stream::Stream;
 use crate::tls::{Handshake, Tls};
 use crate::workers::Workers;
 
@@ -43,9 +44,6 @@ enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, PathBuf),
 }
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// The pause after a failure to accept a connection, when the machine has run out of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

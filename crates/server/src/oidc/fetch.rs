@@ -1,6 +1,5 @@
 //! Reads of small JSON documents over HTTPS.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::{ACCEPT, HOST};
@@ -9,15 +8,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::{IssuerError, is_loopback};
+use crate::client;
+use crate::stream::Stream;
 
 /// The longest time of a read.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,9 +26,6 @@ const BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Fetcher {
     tls: TlsConnector,
 }
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Returns an address that proves who answers: one with `https`, or one of this machine.
 pub(super) fn trusted(text: &str) -> Result<Uri, IssuerError> {
@@ -56,18 +50,8 @@ pub(super) fn trusted(text: &str) -> Result<Uri, IssuerError> {
 impl Fetcher {
     /// Loads the certificate authorities of the operating system.
     pub(super) fn new() -> Result<Self, IssuerError> {
-        let mut roots = RootCertStore::empty();
-        // A certificate that cannot be parsed must not exclude the others.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| IssuerError::Tls(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(config)),
-        })
+        let tls = client::tls().map_err(|error| IssuerError::Tls(error.to_string()))?;
+        Ok(Self { tls })
     }
 
     /// Reads a document. The error names the reason and no content.
@@ -86,8 +70,7 @@ impl Fetcher {
         let stream = TcpStream::connect((name, port)).await;
         let stream = stream.map_err(|error| format!("not connected: {error}"))?;
         let stream: Box<dyn Stream> = if encrypts {
-            let name = ServerName::try_from(name.to_owned());
-            let name = name.map_err(|_| "the host is no name for TLS".to_owned())?;
+            let name = client::server_name(name)?;
             let encrypted = self.tls.connect(name, stream).await;
             Box::new(encrypted.map_err(|error| format!("not encrypted: {error}"))?)
         } else {
@@ -103,10 +86,7 @@ impl Fetcher {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let _ = connection.await;
-        });
+        let _task = client::attend(connection);
         let answer = sender.send_request(request).await;
         let answer = answer.map_err(|error| error.to_string())?;
         if answer.status() != StatusCode::OK {

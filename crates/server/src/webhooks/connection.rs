@@ -1,21 +1,19 @@
 //! A connection to a webhook's address.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::destination::WebhookUrl;
 use super::options::WebhookOptions;
+use crate::client;
+use crate::stream::Stream;
 
 /// The most bytes of an answer's status and headers.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -36,24 +34,11 @@ pub(super) struct Connection {
     _task: JoinSet<()>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 impl Connector {
     /// Loads the certificate authorities of the operating system.
     pub(super) fn new(options: WebhookOptions) -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        // A certificate that cannot be parsed must not exclude the others.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(config)),
-            options,
-        })
+        let tls = client::tls()?;
+        Ok(Self { tls, options })
     }
 
     /// Connects to the first address of the host that answers, of those that webhooks may reach.
@@ -73,8 +58,7 @@ impl Connector {
 
     async fn begin(&self, stream: TcpStream, url: &WebhookUrl) -> Result<Connection, String> {
         let stream: Box<dyn Stream> = if url.encrypts() {
-            let name = ServerName::try_from(url.host().to_owned());
-            let name = name.map_err(|_| "the host is no name for TLS".to_owned())?;
+            let name = client::server_name(url.host())?;
             let encrypted = self.tls.connect(name, stream).await;
             Box::new(encrypted.map_err(|error| format!("not encrypted: {}", reason(&error)))?)
         } else {
@@ -85,13 +69,9 @@ impl Connector {
             .max_headers(HEADERS_MAX)
             .handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(|error| error.to_string())?;
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let _ = connection.await;
-        });
         Ok(Connection {
             sender,
-            _task: task,
+            _task: client::attend(connection),
         })
     }
 }
