@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use neobank_ops::checks::{self, Gap, Measurement, Severity, Subject, Verdict};
 use neobank_ops::{Monitor, Thresholds};
-use neobank_postgres::{Durability, ServerOptions};
 use serde_json::Value;
 
 use super::ops::{Server, get_as};
@@ -19,16 +18,11 @@ use crate::ops::session::Session;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_renderer_shows_the_verdict_of_the_library() {
     for version in [15, 18] {
-        let server = tokio::task::spawn_blocking(move || {
-            ServerOptions::default()
-                .version(Some(version))
-                .durability(Durability::Fast)
-                .setting("shared_preload_libraries", "pg_stat_statements")
-                .start()
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let server = crate::harness::own_server(
+            version,
+            &[("shared_preload_libraries", "pg_stat_statements")],
+        )
+        .await;
         let url = server.url();
         crate::harness::migrate(url).await;
         let sessions = trouble(url).await;

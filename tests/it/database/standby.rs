@@ -7,21 +7,18 @@ use neobank_db::{
     Database, DatabaseConfig, DatabaseError, Executor, Pooler, RetryPolicy, Statement, Transaction,
     TransactionCommand, TransactionError, statement,
 };
-use neobank_postgres::{Durability, LocalServer, ServerOptions};
+use neobank_postgres::LocalServer;
 
 /// Starts a server of its own, because the setting applies to the whole server.
 async fn without_its_standby(version: u32) -> LocalServer {
-    tokio::task::spawn_blocking(move || {
-        ServerOptions::default()
-            .version(Some(version))
-            .durability(Durability::Fast)
-            .setting("synchronous_standby_names", "gone")
-            .setting("synchronous_commit", "on")
-            .start()
-            .unwrap()
-    })
+    crate::harness::own_server(
+        version,
+        &[
+            ("synchronous_standby_names", "gone"),
+            ("synchronous_commit", "on"),
+        ],
+    )
     .await
-    .unwrap()
 }
 
 async fn cancelled_waits_are_reported(version: u32) {

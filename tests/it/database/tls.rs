@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, TlsMode, statement};
-use neobank_postgres::{Durability, LocalServer, ServerOptions};
+use neobank_postgres::LocalServer;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
@@ -27,15 +27,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 
 impl ProtectedServer {
     async fn start(version: u32) -> Self {
-        let server = tokio::task::spawn_blocking(move || {
-            ServerOptions::default()
-                .version(Some(version))
-                .durability(Durability::Fast)
-                .start()
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let server = crate::harness::own_server(version, &[]).await;
         let superuser = Database::connect(DatabaseConfig::from_url(server.url()).unwrap())
             .await
             .unwrap();

@@ -33,6 +33,7 @@ pub(crate) use locks::lock_account;
 pub(crate) use pair::{Node, pair};
 pub(crate) use pgbouncer::{LOOPBACK, Pgbouncer};
 pub(crate) use random::Random;
+pub(crate) use server::own_server;
 pub(crate) use sharing_proxy::SharingProxy;
 pub(crate) use stalling_proxy::StallingProxy;
 pub(crate) use standby::Standby;
@@ -57,6 +58,25 @@ macro_rules! on_both_versions {
                     super::$test($crate::harness::TestBank::on(18).await).await;
                 }
             )+
+        }
+    };
+}
+
+/// As `on_both_versions!`, for functions that take a version and start a server of their own.
+macro_rules! on_servers_of_their_own {
+    ($($test:ident),* $(,)?) => {
+        mod on_postgres_15 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(15).await;
+            })*
+        }
+
+        mod on_postgres_18 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(18).await;
+            })*
         }
     };
 }

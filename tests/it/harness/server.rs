@@ -46,6 +46,21 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
     })
 }
 
+/// Starts a server of a test's own, with settings that apply to a whole server or faults that end one.
+pub(crate) async fn own_server(
+    version: u32,
+    settings: &'static [(&'static str, &'static str)],
+) -> LocalServer {
+    let start = move || {
+        let options = ServerOptions::default()
+            .version(Some(version))
+            .durability(Durability::Fast);
+        let set = |options: ServerOptions, (name, value): &(_, _)| options.setting(*name, *value);
+        settings.iter().fold(options, set).start().unwrap()
+    };
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
 /// Creates a database with the migrated schema; its URL is the superuser's.
 pub(crate) async fn new_database(version: u32) -> (String, String) {
     let server = tokio::task::spawn_blocking(move || server(version))

@@ -15,9 +15,9 @@ use neobank_domain::customers::{self, NewCustomer};
 use neobank_domain::{
     AccountId, AccountType, Ledger, LedgerError, Money, PostingRequest, Receipt, TransferRequest,
 };
-use neobank_postgres::{Durability, LocalServer, ServerOptions};
+use neobank_postgres::LocalServer;
 
-use crate::harness::{czk, grouped, migrate, single, single_with_cache};
+use crate::harness::{czk, grouped, migrate, own_server, single, single_with_cache};
 
 /// A bank on a server of its own, because the standbys of a commit are a setting of the server.
 struct Bank {
@@ -30,16 +30,7 @@ struct Bank {
 
 impl Bank {
     async fn on(version: u32) -> Self {
-        let server = tokio::task::spawn_blocking(move || {
-            ServerOptions::default()
-                .version(Some(version))
-                .durability(Durability::Fast)
-                .setting("synchronous_commit", "off")
-                .start()
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let server = own_server(version, &[("synchronous_commit", "off")]).await;
         migrate(server.url()).await;
         let config = DatabaseConfig::from_url(server.url()).unwrap();
         let superuser = Database::connect(config.clone()).await.unwrap();
@@ -416,24 +407,6 @@ async fn acknowledged_transfer_survives_a_crash(version: u32) {
             .unwrap();
         assert_eq!(there, acknowledged as i64, "round {round}");
     }
-}
-
-macro_rules! on_servers_of_their_own {
-    ($($test:ident),*) => {
-        mod on_postgres_15 {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(15).await;
-            })*
-        }
-
-        mod on_postgres_18 {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(18).await;
-            })*
-        }
-    };
 }
 
 on_servers_of_their_own!(

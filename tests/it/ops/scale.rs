@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use neobank_db::{FromRow, statement};
 use neobank_ops::{TableName, Thresholds};
-use neobank_postgres::{Durability, ServerOptions};
 
 use super::queries::{IN_SQL, Subjects, expect_all_of_the_schema, queries};
 use super::session::Session;
@@ -36,19 +35,16 @@ const YARDSTICK_TIME: Duration = Duration::from_micros(7_600);
 #[tokio::test(flavor = "current_thread")]
 async fn every_query_is_fast_on_a_crowded_server() {
     for version in [15, 18] {
-        let server = tokio::task::spawn_blocking(move || {
-            ServerOptions::default()
-                .version(Some(version))
-                .durability(Durability::Fast)
-                .setting("max_connections", "700")
-                .setting("max_locks_per_transaction", "256")
-                .setting("autovacuum", "off")
-                .setting("shared_preload_libraries", "pg_stat_statements")
-                .start()
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let server = crate::harness::own_server(
+            version,
+            &[
+                ("max_connections", "700"),
+                ("max_locks_per_transaction", "256"),
+                ("autovacuum", "off"),
+                ("shared_preload_libraries", "pg_stat_statements"),
+            ],
+        )
+        .await;
         ask_everything(version, server.url()).await;
         tokio::task::spawn_blocking(move || server.stop().unwrap())
             .await

@@ -7,11 +7,10 @@ use neobank_domain::events::EventConsumer;
 use neobank_domain::{PostingRequest, TransferRequest, chain};
 use neobank_ops::checks::{Severity, Subject};
 use neobank_ops::{Cause, Monitor, MonitorLimits, Thresholds};
-use neobank_postgres::{Durability, ServerOptions};
 
 use super::monitor_of;
 use super::session::Session;
-use crate::harness::{Standby, TestBank, czk, migrate};
+use crate::harness::{Standby, TestBank, czk, migrate, own_server};
 
 on_both_versions!(
     stuck_sealer_is_reported_until_it_seals,
@@ -179,11 +178,7 @@ async fn standby_reports_the_lags_on_postgres_18() {
 }
 
 async fn standby_reports_the_lags(version: u32) {
-    let start = move || {
-        let options = ServerOptions::default().version(Some(version));
-        options.durability(Durability::Fast).start().unwrap()
-    };
-    let primary = tokio::task::spawn_blocking(start).await.unwrap();
+    let primary = own_server(version, &[]).await;
     let standby = Standby::of(&primary, &[]).await;
     let owner = primary.create_database("bank").unwrap();
     migrate(&owner).await;

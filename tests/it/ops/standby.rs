@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use neobank_db::{DatabaseConfig, FromRow, Pooler, statement};
 use neobank_ops::{Cause, Monitor, MonitorLimits, Section};
-use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
 use super::session::Session;
 use super::{monitor_of, until};
-use crate::harness::Standby;
+use crate::harness::{Standby, own_server};
 
 /// Autovacuum begins at once and takes long.
 const SETTINGS: [(&str, &str); 4] = [
@@ -18,17 +17,6 @@ const SETTINGS: [(&str, &str); 4] = [
     ("autovacuum_max_workers", "1"),
 ];
 
-async fn primary(version: u32) -> LocalServer {
-    let start = move || {
-        let options = ServerOptions::default()
-            .version(Some(version))
-            .durability(Durability::Fast);
-        let set = |options: ServerOptions, (name, value)| options.setting(name, value);
-        SETTINGS.into_iter().fold(options, set).start().unwrap()
-    };
-    tokio::task::spawn_blocking(start).await.unwrap()
-}
-
 #[derive(Debug, FromRow)]
 struct Number {
     #[allow(dead_code, reason = "what is looked at is that there is none")]
@@ -36,7 +24,7 @@ struct Number {
 }
 
 async fn recovery_conflict_affects_its_section_and_autovacuum_is_separate(version: u32) {
-    let primary = primary(version).await;
+    let primary = own_server(version, &SETTINGS).await;
     let session = Session::open(primary.url()).await;
     for sql in [
         "CREATE TABLE public.t WITH (autovacuum_enabled = false) AS SELECT n FROM generate_series(1, 1000) AS n",

@@ -8,7 +8,6 @@ use neobank_ops::blocking::{Class, Who};
 use neobank_ops::checks::Severity;
 use neobank_ops::health::PoolVerdict;
 use neobank_ops::{Monitor, Thresholds};
-use neobank_postgres::{Durability, ServerOptions};
 
 use super::session::Session;
 use super::{monitor_of, until};
@@ -18,15 +17,7 @@ use crate::cli::program::run;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn untracked_sessions_are_reported() {
     for version in [15, 18] {
-        let server = tokio::task::spawn_blocking(move || {
-            ServerOptions::default()
-                .version(Some(version))
-                .durability(Durability::Fast)
-                .start()
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let server = crate::harness::own_server(version, &[]).await;
         crate::harness::migrate(server.url()).await;
         some_sessions(server.url()).await;
         a_pool(server.url()).await;

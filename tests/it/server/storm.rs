@@ -12,13 +12,15 @@ use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
 use neobank_domain::{AccountId, AccountType, Ledger, PostingRequest, audit};
-use neobank_postgres::{Durability, LocalServer, ServerOptions};
+use neobank_postgres::LocalServer;
 use uuid::Uuid;
 
 use super::killed::start;
 use super::{send, transfer, with_key};
 use crate::cli::program::data;
-use crate::harness::{czk, migrate};
+use crate::harness::{czk, migrate, own_server};
+
+on_servers_of_their_own!(acknowledged_transfers_happen_once_through_faults);
 
 /// The transfers without a number in the environment.
 const TRANSFERS: usize = 1_500;
@@ -28,7 +30,7 @@ const TRANSFERS_BETWEEN: usize = 1_500;
 const FAULTS_MIN: usize = 6;
 const PAYEES: usize = 50;
 
-/// What happens to the service or its database.
+/// A fault of the service or its database.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     /// The service is killed, and another one started.
@@ -135,15 +137,7 @@ impl Caller {
 
 impl Bank {
     async fn on(version: u32) -> Self {
-        let server = tokio::task::spawn_blocking(move || {
-            ServerOptions::default()
-                .version(Some(version))
-                .durability(Durability::Fast)
-                .start()
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let server = own_server(version, &[]).await;
         migrate(server.url()).await;
         let database = connect(&server).await;
         let customer = customers::create(&database, &NewCustomer::individual("Ada", "Lovelace"))
@@ -245,14 +239,4 @@ fn kill(signal: &str, process: u32) {
         .args([signal, &process.to_string()])
         .status();
     assert!(sent.unwrap().success());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_transfers_happen_once_through_faults_on_postgres_15() {
-    acknowledged_transfers_happen_once_through_faults(15).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_transfers_happen_once_through_faults_on_postgres_18() {
-    acknowledged_transfers_happen_once_through_faults(18).await;
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use neobank_domain::ledger::{
     CaptureRequest, GroupRequest, HoldRequest, HoldStatus, Outcome, ReleaseRequest, holds,
 };
@@ -36,15 +37,40 @@ async fn field(bank: &TestBank) -> (AccountId, AccountId, [Ledger; 2]) {
     (from, to, [bank.ledger.clone(), grouped(&bank.ledger)])
 }
 
+/// Returns the ledgers, the other one first in every second round.
+fn in_turn([one, other]: &[Ledger; 2], round: u32) -> (&Ledger, &Ledger) {
+    if round.is_multiple_of(2) {
+        (one, other)
+    } else {
+        (other, one)
+    }
+}
+
+/// Makes a hold that ends within milliseconds, and returns it with its end; `None` if the time was
+/// over before.
+async fn short_hold(
+    bank: &TestBank,
+    from: AccountId,
+    round: u32,
+) -> Option<(HoldId, DateTime<Utc>)> {
+    let end = Utc::now() + Duration::from_micros(u64::from(5_000 + (round % 40) * 500));
+    let request = HoldRequest::new(from, czk("10")).with_expiry(end);
+    match bank.ledger.hold(request).await {
+        Ok(hold) => Some((hold.hold_id, end)),
+        Err(LedgerError::Rejected(Rejection::HoldEndsInThePast { .. })) => None,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+async fn sleep_until(end: DateTime<Utc>) {
+    let left = end.signed_duration_since(Utc::now()).to_std();
+    tokio::time::sleep(left.unwrap_or_default()).await;
+}
+
 async fn two_captures_race(bank: TestBank) {
     let (from, to, ledgers) = field(&bank).await;
     for round in 0..rounds() {
-        let hold = bank
-            .ledger
-            .hold(HoldRequest::new(from, czk("10")))
-            .await
-            .unwrap()
-            .hold_id;
+        let hold = super::hold(&bank, from, czk("10")).await.hold_id;
         let [one, other] = &ledgers;
         let other = if round % 2 == 0 { one } else { other };
         let capture = || CaptureRequest::new(hold).with_destination(to);
@@ -68,18 +94,8 @@ async fn capture_races_with_release(bank: TestBank) {
     let (from, to, ledgers) = field(&bank).await;
     let mut captures = 0_u32;
     for round in 0..rounds() {
-        let hold = bank
-            .ledger
-            .hold(HoldRequest::new(from, czk("10")))
-            .await
-            .unwrap()
-            .hold_id;
-        let [one, other] = &ledgers;
-        let (one, other) = if round % 2 == 0 {
-            (one, other)
-        } else {
-            (other, one)
-        };
+        let hold = super::hold(&bank, from, czk("10")).await.hold_id;
+        let (one, other) = in_turn(&ledgers, round);
         let capture = one.capture(CaptureRequest::new(hold).with_destination(to));
         let release = other.release(ReleaseRequest::new(hold));
         match tokio::join!(capture, release) {
@@ -97,26 +113,12 @@ async fn capture_races_with_the_end_of_its_time(bank: TestBank) {
     let (from, to, ledgers) = field(&bank).await;
     let mut captures = 0_u32;
     for round in 0..rounds() {
-        let length = Duration::from_micros(u64::from(5_000 + (round % 40) * 500));
-        let end = chrono::Utc::now() + length;
-        let request = HoldRequest::new(from, czk("10")).with_expiry(end);
-        let hold = match bank.ledger.hold(request).await {
-            Ok(hold) => hold.hold_id,
-            Err(LedgerError::Rejected(Rejection::HoldEndsInThePast { .. })) => continue,
-            Err(other) => panic!("{other:?}"),
+        let Some((hold, end)) = short_hold(&bank, from, round).await else {
+            continue;
         };
-        let [one, other] = &ledgers;
-        let (one, other) = if round % 2 == 0 {
-            (one, other)
-        } else {
-            (other, one)
-        };
+        let (one, other) = in_turn(&ledgers, round);
         // Both arrive around the end.
-        let left = end
-            .signed_duration_since(chrono::Utc::now())
-            .to_std()
-            .unwrap_or_default();
-        tokio::time::sleep(left).await;
+        sleep_until(end).await;
         let capture = one.capture(CaptureRequest::new(hold).with_destination(to));
         let (capture, sweep) = tokio::join!(capture, other.expire_holds(10));
         let swept = sweep.unwrap();
@@ -142,12 +144,7 @@ async fn capture_races_with_the_end_of_its_time(bank: TestBank) {
 async fn capture_races_with_its_own_retry(bank: TestBank) {
     let (from, to, ledgers) = field(&bank).await;
     for round in 0..rounds() {
-        let hold = bank
-            .ledger
-            .hold(HoldRequest::new(from, czk("10")))
-            .await
-            .unwrap()
-            .hold_id;
+        let hold = super::hold(&bank, from, czk("10")).await.hold_id;
         let [one, other] = &ledgers;
         let capture = || {
             CaptureRequest::new(hold)
@@ -183,12 +180,7 @@ async fn group_races_with_single_changes_of_its_hold(bank: TestBank) {
     let mut moved = 0_u32;
     for round in 0..rounds() {
         let hold = super::hold(&bank, from, czk("10")).await.hold_id;
-        let [one, other] = &ledgers;
-        let (one, other) = if round % 2 == 0 {
-            (one, other)
-        } else {
-            (other, one)
-        };
+        let (one, other) = in_turn(&ledgers, round);
         let rival: Request = match round % 3 {
             0 => CaptureRequest::new(hold).with_destination(to).into(),
             1 => ReleaseRequest::new(hold).into(),
@@ -220,20 +212,11 @@ async fn group_races_with_the_end_of_its_hold(bank: TestBank) {
     let (from, to, ledgers) = field(&bank).await;
     let mut captures = 0_u32;
     for round in 0..rounds() {
-        let length = Duration::from_micros(u64::from(5_000 + (round % 40) * 500));
-        let end = chrono::Utc::now() + length;
-        let request = HoldRequest::new(from, czk("10")).with_expiry(end);
-        let hold = match bank.ledger.hold(request).await {
-            Ok(hold) => hold.hold_id,
-            Err(LedgerError::Rejected(Rejection::HoldEndsInThePast { .. })) => continue,
-            Err(other) => panic!("{other:?}"),
+        let Some((hold, end)) = short_hold(&bank, from, round).await else {
+            continue;
         };
         let [one, other] = &ledgers;
-        let left = end
-            .signed_duration_since(chrono::Utc::now())
-            .to_std()
-            .unwrap_or_default();
-        tokio::time::sleep(left).await;
+        sleep_until(end).await;
         let group = one.outcome(capturing_group(from, to, hold));
         let (group, swept) = tokio::join!(group, other.expire_holds(10));
         swept.unwrap();
