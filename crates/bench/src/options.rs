@@ -69,8 +69,8 @@ pub struct Options {
     /// Send transfers without idempotency keys
     #[arg(long)]
     pub no_keys: bool,
-    /// Seal the new records each second, as a server does, beside the ways in group commit and
-    /// those of the service
+    /// Seal the new records once a second, as a service does, during the ways in group commit and
+    /// over HTTP
     #[arg(long)]
     pub sealer: bool,
     /// The most connections of the ways that use one for each caller

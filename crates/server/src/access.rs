@@ -25,7 +25,7 @@ pub(crate) struct Caller {
     actor: Actor,
 }
 
-/// What a caller has presented.
+/// The credential with which a caller was authenticated.
 #[derive(Clone, Debug)]
 enum Credential {
     Key(Arc<ApiKey>),
@@ -284,7 +284,7 @@ impl Caller {
         visible: &Visible,
         account: AccountId,
     ) -> Result<(), Problem> {
-        // Of an account that was not asked about, nothing is known.
+        // An account that `visible` was not asked about is denied.
         if !self.is_bound() || (visible.asked.contains(&account) && visible.has(account)) {
             return Ok(());
         }

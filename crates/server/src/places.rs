@@ -23,7 +23,7 @@ pub(crate) struct Places {
     crowded: watch::Sender<()>,
 }
 
-/// What a connection learns of the lack of places.
+/// The notices, to one connection, that others need a place.
 pub(crate) struct Crowded(watch::Receiver<()>);
 
 impl Places {
@@ -50,7 +50,7 @@ impl Places {
         tokio::time::timeout(PATIENCE, place).await.ok()?.ok()
     }
 
-    /// Returns what a connection learns from now on.
+    /// Returns the notices to a new connection.
     pub(crate) fn crowded(&self) -> Crowded {
         Crowded(self.crowded.subscribe())
     }

@@ -39,8 +39,8 @@ impl RateLimit {
     }
 }
 
-/// The most buckets. With more callers than this at the same time, the bucket that was unused for
-/// longest begins anew.
+/// The most buckets. A further caller takes the place of the bucket that was unused for longest, whose
+/// caller then begins with a full one.
 const BUCKETS_MAX: u64 = 20_000;
 
 /// The buckets of all callers.

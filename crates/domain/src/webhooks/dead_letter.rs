@@ -68,7 +68,7 @@ pub async fn dead_letters(
         .and_where(Expr::col((Entity, Column::WebhookId)).eq(webhook.as_uuid()))
         .and_where(Expr::col((Entity, Column::EventPosition)).gt(after))
         .order_by((Entity, Column::EventPosition), Order::Asc)
-        // One more row tells whether there is a next page.
+        // A row beyond the limit means that there is a next page.
         .limit(u64::from(limit).saturating_add(1));
     let mut rows: Vec<Model> = on.fetch_many(Statement::from_query(&query)).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -13,7 +13,7 @@ use neobank_entity::functions::banking::{
 use super::{WebhookError, WebhookSecret};
 use crate::WebhookId;
 
-/// What became of a failure that a process stored.
+/// The state of an event after a failed attempt was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotedFailure {

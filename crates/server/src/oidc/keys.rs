@@ -91,8 +91,8 @@ impl Keys {
 
     /// Returns the key with an identifier. A token without an identifier is for the only key.
     ///
-    /// A key that is known is returned at once, and an old set is read again beside the request, so
-    /// that an issuer that does not answer delays nobody.
+    /// A known key is returned at once. An old set is read again beside the request, so that a
+    /// request never waits for an issuer that does not answer.
     pub(super) async fn find(self: &Arc<Self>, id: Option<&str>) -> Result<Arc<Key>, NoKey> {
         if let Some(loaded) = self.loaded()
             && let Some(key) = loaded.find(id)

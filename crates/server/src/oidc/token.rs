@@ -22,7 +22,7 @@ const LEEWAY: u64 = 30;
 /// The most customers and accounts of a token.
 const BINDINGS_MAX: usize = 1_000;
 
-/// What a token grants.
+/// The actor, the scopes and the bindings that a token grants.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) actor: Actor,

@@ -113,7 +113,7 @@ impl Problem {
         }
     }
 
-    /// A rejection whose reason is not the caller's to know.
+    /// Returns the problem of a rejection whose reason the caller may not see.
     pub(crate) fn not_accepted() -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -18,7 +18,7 @@ const ROLE: &str = "neobank_app";
 #[derive(Debug, Serialize)]
 struct Checked {
     subject: &'static str,
-    /// What the service would use, or why it would not start.
+    /// The value that the service would use, or the reason for which it would not start.
     finding: String,
     is_problem: bool,
 }

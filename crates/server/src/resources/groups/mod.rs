@@ -137,7 +137,7 @@ pub(super) async fn reverse(
     for step in steps {
         let prepared = prepare_undoing(call, step, &transfers, &holds).await;
         let prepared = prepared.map_err(|problem| match problem.status_code() {
-            // The identifier of a step between other accounts is not the caller's to know.
+            // The caller may not see the identifier of a step between other accounts.
             StatusCode::NOT_FOUND => unknown(group_id),
             _ => problem,
         })?;
