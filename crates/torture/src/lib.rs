@@ -1,0 +1,6 @@
+//! The bench of faults. A load of requests runs while faults are injected; each process writes a
+//! history of what it sent and what it was answered, and a checker holds the histories against the
+//! books that the database has afterwards.
+
+pub mod books;
+pub mod history;
