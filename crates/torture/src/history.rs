@@ -3,6 +3,8 @@
 //! Each process writes its own file, outside of the database: one JSON text a line, [`Event::Sent`]
 //! before a call and [`Event::Answered`] after it. A call without an answer is of unknown outcome.
 
+use std::fmt;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -197,4 +199,14 @@ pub struct Entry {
     pub amount: Option<Decimal>,
     /// The book balance after the entry.
     pub balance: Decimal,
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "call {} of process {}",
+            self.number, self.process
+        )
+    }
 }

@@ -3,4 +3,7 @@
 //! books that the database has afterwards.
 
 pub mod books;
+pub mod checker;
 pub mod history;
+pub mod reader;
+pub mod simulation;
