@@ -22,6 +22,7 @@ mod event_reads;
 mod idle;
 mod keys;
 mod limits;
+mod listener;
 mod metrics;
 mod middleware;
 mod oidc;

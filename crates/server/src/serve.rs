@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,12 +13,12 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
 
 use crate::address::ListenAddress;
 use crate::console::{ConsoleOptions, console};
 use crate::idle::{Activity, GRACE, Watched};
+use crate::listener::Listener;
 use crate::middleware::{Peer, encrypted};
 use crate::places::{Crowded, Place, Places};
 use crate::resources::router;
@@ -39,12 +38,6 @@ pub struct Server {
     workers: Workers,
 }
 
-#[derive(Debug)]
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
-}
-
 /// The pause after a failure to accept a connection, when the machine has run out of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,20 +52,10 @@ impl Server {
     ///
     /// The system's error, such as of a port that is in use.
     pub async fn bind(address: &ListenAddress, state: ServiceState) -> io::Result<Self> {
-        let (listener, address) = match address {
-            ListenAddress::Tcp(address) => {
-                let listener = TcpListener::bind(address).await?;
-                let bound = format!("http://{}", listener.local_addr()?);
-                (Listener::Tcp(listener), bound)
-            }
-            ListenAddress::Unix(path) => {
-                let listener = bind_unix(path).await?;
-                (Listener::Unix(listener, path.clone()), address.to_string())
-            }
-        };
+        let listener = Listener::bind(address).await?;
         Ok(Self {
+            address: listener.address()?,
             listener,
-            address,
             state,
             console: None,
             tls: None,
@@ -171,46 +154,6 @@ impl Server {
         let unfinished = places.all_left(limits.drain_timeout).await;
         workers.finish(limits.drain_timeout).await;
         unfinished
-    }
-}
-
-impl Listener {
-    /// Returns the next connection, with the address at its other end.
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Option<IpAddr>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                let _ = stream.set_nodelay(true);
-                Ok((Box::new(stream), Some(peer.ip())))
-            }
-            Self::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), None)),
-        }
-    }
-}
-
-/// The path of a Unix socket stays behind a process, and would keep the next one from listening.
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Listens on a path. A process that was killed leaves its path behind, and the system refuses
-/// connections to it.
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            match UnixStream::connect(path).await {
-                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path)?;
-                    UnixListener::bind(path)
-                }
-                _ => Err(error),
-            }
-        }
-        bound => bound,
     }
 }
 

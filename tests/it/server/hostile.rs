@@ -18,6 +18,7 @@ on_both_versions!(
     slow_endless_and_malformed_requests_end_within_their_limits,
     requests_above_their_limit_are_answered_at_once,
     connections_without_a_request_leave_their_places_to_others,
+    connections_that_begin_together_wait_for_the_server,
     deadline_ends_a_request_that_waits_for_a_lock,
     stopping_service_is_not_ready_first_and_ends_requests_at_work,
     connections_without_a_whole_request_do_not_hold_the_stop_up,
@@ -183,6 +184,21 @@ async fn connections_without_a_request_leave_their_places_to_others(bank: TestBa
     let live = service.send("GET", "/health/live", &[], "").await;
     assert_eq!(live.status, 200);
     assert_eq!(bank.balance(to).await, czk("4"));
+}
+
+async fn connections_that_begin_together_wait_for_the_server(bank: TestBank) {
+    let state = ServiceState::new(Ledger::new(bank.database.clone()), Limits::default());
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(&listen, state).await.unwrap();
+    let address = server.address().strip_prefix("http://").unwrap();
+    // The server does not run yet, and accepts none of them.
+    let mut connections = Vec::new();
+    for number in 0..300 {
+        let connection = TcpStream::connect(address);
+        let connection = tokio::time::timeout(Duration::from_secs(30), connection).await;
+        let connection = connection.unwrap_or_else(|_| panic!("connection {number} is lost"));
+        connections.push(connection.unwrap());
+    }
 }
 
 async fn deadline_ends_a_request_that_waits_for_a_lock(bank: TestBank) {

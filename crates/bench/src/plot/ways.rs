@@ -18,6 +18,7 @@ const OLIVE: RGBColor = RGBColor(0x8a, 0x8d, 0x1e);
 const BROWN: RGBColor = RGBColor(0x8c, 0x56, 0x3b);
 const NAVY: RGBColor = RGBColor(0x1f, 0x2a, 0x60);
 const PINK: RGBColor = RGBColor(0xe3, 0x77, 0xc2);
+const BLACK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 const SMALL: (&str, i32) = ("sans-serif", 12);
 /// The margin left and right of a bar, as a fraction of the bar's room.
 const GAP: f64 = 0.08;
@@ -150,5 +151,6 @@ const fn colour(way: Way) -> RGBColor {
         Way::Mixture => BROWN,
         Way::Service => NAVY,
         Way::ServiceBatch => PINK,
+        Way::ClassicService => BLACK,
     }
 }

@@ -2,6 +2,8 @@
 
 mod batch;
 pub(crate) mod classic;
+mod classic_service;
+mod client;
 mod copy;
 pub(crate) mod engine;
 mod function;
@@ -47,6 +49,9 @@ pub enum Way {
     Mixture,
     /// The service over HTTP, in this process, with a transfer for each request.
     Service,
+    /// A service over HTTP in the classic way, as `classic`: Node.js, a process for each processor.
+    /// It needs Node.js with npm.
+    ClassicService,
     /// The service over HTTP with batches of 100 transfers: each transfer counts.
     ServiceBatch,
     /// Postings in batches of thousands in one call of the ledger.
@@ -67,6 +72,7 @@ impl std::fmt::Display for Way {
             Self::Groups => "groups",
             Self::Mixture => "mixture",
             Self::Service => "service",
+            Self::ClassicService => "classic-service",
             Self::ServiceBatch => "service-batch",
             Self::Batch => "batch",
             Self::Copy => "copy",
@@ -104,12 +110,18 @@ pub(crate) async fn measure(
         | Way::Mixture
         | Way::Service
         | Way::ServiceBatch
+        | Way::ClassicService
         | Way::Batch
         | Way::Copy => None,
     };
     let mut line = match way {
         Way::Classic => {
             let mover = classic::Classic::connect(host, connections).await?;
+            let loaded = load(mover, choice, callers, options, host, &bank.database).await?;
+            finished(way, choice, callers, &loaded, bank)
+        }
+        Way::ClassicService => {
+            let mover = classic_service::ClassicService::start(host, connections).await?;
             let loaded = load(mover, choice, callers, options, host, &bank.database).await?;
             finished(way, choice, callers, &loaded, bank)
         }

@@ -1,20 +1,13 @@
 //! The service over HTTP: one transfer a request, or a hundred.
 
-use std::sync::Mutex;
-
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
 use neobank_domain::Ledger;
 use neobank_domain::api_keys::{self, NewApiKey, Scope};
 use neobank_server::{ApiKeySecret, Limits, Server, ServiceState, Workers};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::client::Client;
 use super::engine::GroupCommit;
 use crate::bank::cent;
 use crate::choice::account;
@@ -24,13 +17,11 @@ use crate::load::{Moved, Mover};
 /// The transfers of a batch.
 const BATCH: u32 = 100;
 
-/// A service in this process, and the connections of its clients, which stay open.
+/// A service in this process, and its clients.
 pub(crate) struct Service {
-    address: String,
-    authorization: String,
+    client: Client,
     accounts: u32,
     is_batched: bool,
-    free: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     server: JoinHandle<usize>,
 }
 
@@ -42,7 +33,7 @@ impl Service {
         is_batched: bool,
     ) -> Result<Self, BenchError> {
         let ledger = mover.ledger();
-        let authorization = format!("Bearer {}", key(ledger).await?);
+        let token = key(ledger).await?;
         let state = ServiceState::new(ledger.clone(), Limits::default());
         let listen = "127.0.0.1:0".parse().map_err(failed)?;
         let server = Server::bind(&listen, state).await.map_err(failed)?;
@@ -50,55 +41,11 @@ impl Service {
         let server = server.with_workers(Workers::none());
         let server = tokio::spawn(server.run(std::future::pending()));
         Ok(Self {
-            address,
-            authorization,
+            client: Client::new(address, &token),
             accounts,
             is_batched,
-            free: Mutex::default(),
             server,
         })
-    }
-
-    /// Sends a request on a free connection or a new one, and returns the answer.
-    async fn send(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Value, BenchError> {
-        let mut connection = match self.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
-        let mut request = Request::post(path)
-            .header("host", &self.address)
-            .header("authorization", &self.authorization)
-            .header("content-type", "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
-        let body = Full::from(body.to_string());
-        let request = request.body(body).map_err(failed)?;
-        connection.ready().await.map_err(failed)?;
-        let answer = connection.send_request(request).await.map_err(failed)?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(failed)?;
-        let body = body.to_bytes();
-        if !status.is_success() {
-            let text = String::from_utf8_lossy(&body);
-            return Err(failed(format!("{status}: {text}")));
-        }
-        if let Ok(mut free) = self.free.lock() {
-            free.push(connection);
-        }
-        serde_json::from_slice(&body).map_err(failed)
-    }
-
-    fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
-        self.free.lock().ok()?.pop()
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, BenchError> {
-        let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        tokio::spawn(connection);
-        Ok(sender)
     }
 
     fn batch(&self, from: u32, to: u32, key: &str) -> Result<Value, BenchError> {
@@ -121,13 +68,13 @@ impl Mover for Service {
     async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<Moved, BenchError> {
         let key = key.unwrap_or_else(|| Uuid::now_v7().simple().to_string());
         if !self.is_batched {
-            self.send("/v1/transfers", Some(&key), &transfer(from, to)?)
+            self.client
+                .send("/v1/transfers", Some(&key), &transfer(from, to)?)
                 .await?;
             return Ok(Moved::ONE);
         }
-        let outcomes = self
-            .send("/v1/batches", None, &self.batch(from, to, &key)?)
-            .await?;
+        let batch = self.batch(from, to, &key)?;
+        let outcomes = self.client.send("/v1/batches", None, &batch).await?;
         let is_posted = |outcome: &Value| outcome["status"] == 201;
         let outcomes = outcomes["outcomes"].as_array().or(outcomes.as_array());
         let posted = outcomes
@@ -148,7 +95,7 @@ impl Mover for Service {
 }
 
 /// The body of a transfer of one cent.
-fn transfer(from: u32, to: u32) -> Result<Value, BenchError> {
+pub(super) fn transfer(from: u32, to: u32) -> Result<Value, BenchError> {
     Ok(json!({ "from": account(from), "to": account(to), "amount": cent()? }))
 }
 
@@ -164,6 +111,6 @@ async fn key(ledger: &Ledger) -> Result<String, BenchError> {
     Ok(secret.reveal().to_owned())
 }
 
-fn failed(error: impl std::fmt::Display) -> BenchError {
+pub(super) fn failed(error: impl std::fmt::Display) -> BenchError {
     BenchError::other("service", error.to_string())
 }
