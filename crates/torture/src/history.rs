@@ -46,8 +46,8 @@ pub struct CallId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
 pub enum Operation {
-    /// A request under an idempotency key. The caller repeats a request of unknown outcome under the
-    /// same key, as a further call.
+    /// A request under an idempotency key. The caller repeats a request of unknown outcome under
+    /// the same key, as a further call.
     Write {
         /// The idempotency key.
         key: String,

@@ -73,7 +73,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if a file cannot be read, or if a line other than a file's last one is no event.
+    /// [`ReadError`] if a file cannot be read, or if a line other than a file's last one is no
+    /// event.
     pub fn read<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, ReadError> {
         let mut history = Self::default();
         for path in paths {
@@ -89,7 +90,8 @@ impl History {
         Ok(history)
     }
 
-    /// Adds the lines of one process. Its last line may lack its end, as that of a killed process can.
+    /// Adds the lines of one process. Its last line may lack its end, as that of a killed process
+    /// can.
     ///
     /// # Errors
     ///

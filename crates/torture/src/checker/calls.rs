@@ -253,8 +253,8 @@ impl<'a> Key<'a> {
         self.attempts.iter().filter_map(Attempt::done)
     }
 
-    /// Returns the earliest time at which the request can have happened, which is none if each caller
-    /// knows that it did not.
+    /// Returns the earliest time at which the request can have happened, which is none if each
+    /// caller knows that it did not.
     pub(super) fn begin(&self) -> Option<u64> {
         let mut attempts = self.attempts.iter();
         attempts

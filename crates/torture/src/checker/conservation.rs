@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::amounts::sum;
 use super::{Invariant, Report, View};
 
-/// Holds the sum of all accounts against that with which the load began, at each read of all accounts
-/// and at the end.
+/// Holds the sum of all accounts against that with which the load began, at each read of all
+/// accounts and at the end.
 pub(super) fn sum_is_constant(view: &View<'_>, report: &mut Report) {
     let accounts = &view.books.accounts;
     let opening = sum(accounts.iter().map(|account| account.opening_balance));

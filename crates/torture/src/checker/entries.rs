@@ -52,8 +52,8 @@ fn has_two_entries(posted: &Posted<'_>) -> Result<(), String> {
     }
 }
 
-/// Requires that each account's entries have consecutive numbers, and continue its balance up to the
-/// recorded one.
+/// Requires that each account's entries have consecutive numbers, and continue its balance up to
+/// the recorded one.
 pub(super) fn entries_continue_their_account(view: &View<'_>, report: &mut Report) {
     report.checked.accounts += view.books.accounts.len();
     for account in &view.books.accounts {
@@ -145,8 +145,8 @@ struct Reservation {
     amount: Decimal,
 }
 
-/// Returns the reservations by account: from the answer to the hold until its first change is sent. A
-/// hold with an end can be over at any time, by the server's clock.
+/// Returns the reservations by account: from the answer to the hold until its first change is sent.
+/// A hold with an end can be over at any time, by the server's clock.
 fn certain_reservations(view: &View<'_>) -> BTreeMap<Uuid, Vec<Reservation>> {
     let mut reserved: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for hold in &view.books.holds {

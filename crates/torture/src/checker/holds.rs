@@ -10,7 +10,8 @@ use super::{Invariant, Report};
 use crate::books::Hold;
 use crate::history::Request;
 
-/// Requires that captures and releases are within each hold's amount, and are what the transfers say.
+/// Requires that captures and releases are within each hold's amount, and are what the transfers
+/// say.
 pub(super) fn holds_add_up(view: &View<'_>, report: &mut Report) {
     report.checked.holds += view.books.holds.len();
     let mut captured: HashMap<_, Vec<_>> = HashMap::new();

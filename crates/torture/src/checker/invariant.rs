@@ -38,7 +38,8 @@ pub enum Invariant {
     LeastBalance,
     /// A read shows an account as it was after one of its entries.
     ReadOfPrefix,
-    /// A read shows what was acknowledged before it began, and nothing that was sent after it ended.
+    /// A read shows what was acknowledged before it began, and nothing that was sent after it
+    /// ended.
     RealTimeRead,
     /// A request that ended before another began has the lower entry numbers.
     RealTimeOrder,

@@ -12,6 +12,9 @@ mod reads;
 mod report;
 mod requests;
 mod reversals;
+pub mod serialisability;
+#[cfg(test)]
+mod tests;
 mod view;
 mod windows;
 
@@ -26,7 +29,7 @@ use view::View;
 /// Finds the violations of some invariants.
 type Rule = fn(&View<'_>, &mut Report);
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     requests::acknowledged_are_present,
     requests::answers_are_in_the_books,
     requests::rejected_are_absent,
@@ -43,12 +46,14 @@ const RULES: [Rule; 16] = [
     holds::holds_add_up,
     holds::held_balances_are_open_holds,
     reversals::reversals_are_within_their_transfer,
+    serialisability::calls_have_an_order,
 ];
 
 /// Holds a history against the books that the database has afterwards.
 ///
-/// The load must be the only user of its accounts, and its calls must have made every entry: what an
-/// account has at the beginning is its [opening balance](crate::books::Account::opening_balance).
+/// The load must be the only user of its accounts, and its calls must have made every entry: what
+/// an account has at the beginning is its [opening
+/// balance](crate::books::Account::opening_balance).
 ///
 /// # Example
 ///

@@ -21,8 +21,8 @@ struct Read<'a> {
     windows: Windows,
 }
 
-/// Requires that reads show prefixes of an account's entries, and the balances after them, which have
-/// all that was acknowledged before the read and nothing that was sent after it.
+/// Requires that reads show prefixes of an account's entries, and the balances after them, which
+/// have all that was acknowledged before the read and nothing that was sent after it.
 pub(super) fn reads_show_prefixes(view: &View<'_>, report: &mut Report) {
     let accounts: BTreeMap<Uuid, Read<'_>> = view
         .books

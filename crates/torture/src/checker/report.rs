@@ -56,6 +56,8 @@ pub struct Checked {
     pub covering_reads: usize,
     /// Reads of an account's entries.
     pub entries_reads: usize,
+    /// Calls that were put into one order: reads, and requests that are in the books.
+    pub ordered_calls: usize,
 }
 
 impl Report {
@@ -85,7 +87,8 @@ impl fmt::Display for Checked {
             formatter,
             "{} calls, {} keys ({} acknowledged, {} rejected, {} with an unknown outcome, \
              {} with several answers), {} accounts, {} entries, {} transfers, {} holds, \
-             {} reversals, {} reads of balances ({} of all accounts), {} reads of entries",
+             {} reversals, {} reads of balances ({} of all accounts), {} reads of entries, \
+             {} calls in order",
             self.calls,
             self.keys,
             self.acknowledged,
@@ -100,6 +103,7 @@ impl fmt::Display for Checked {
             self.balances_reads,
             self.covering_reads,
             self.entries_reads,
+            self.ordered_calls,
         )
     }
 }

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn right_ledger_has_no_violation() {
-        for seed in 0..100 {
+        for seed in 0..60 {
             let report = checked(&Settings::new(seed));
             let first = report.violations.first();
             assert_eq!(first, None, "seed {seed}: {}", first.unwrap());
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn each_broken_ledger_violates_its_invariant_at_every_seed() {
         for defect in Defect::ALL {
-            for seed in 0..40 {
+            for seed in 0..20 {
                 let report = checked(&Settings::new(seed).with_defect(defect));
                 assert!(
                     report.violates(defect.violates()),
