@@ -84,10 +84,6 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 
 fn run(arguments: Arguments) -> ExitCode {
     let errors = Terminal::of_errors(arguments.global.color);
-    if !owns_the_terminal(&arguments.command) {
-        let is_service = arguments.command.is_service();
-        logging::start(arguments.global.verbose, is_service, errors.colored);
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -99,6 +95,17 @@ fn run(arguments: Arguments) -> ExitCode {
             return failed(&arguments, &error);
         }
     };
+    #[cfg(feature = "otlp")]
+    if let Command::Serve(serve) = &arguments.command {
+        let _entered = runtime.enter();
+        if let Err(error) = serve.start_telemetry() {
+            return failed(&arguments, &error);
+        }
+    }
+    if !owns_the_terminal(&arguments.command) {
+        let is_service = arguments.command.is_service();
+        logging::start(arguments.global.verbose, is_service, errors.colored);
+    }
     if arguments.global.json && check_arguments(&arguments.command).is_some() {
         // clap does not see this conflict where --json stands before the command.
         let error =

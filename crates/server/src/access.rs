@@ -17,6 +17,7 @@ use crate::oidc::{Denial, Grant, Issuer};
 use crate::problem::Problem;
 use crate::rate::subscriber;
 use crate::state::ServiceState;
+use crate::trace;
 
 /// The authenticated caller of a request.
 #[derive(Clone, Debug)]
@@ -73,14 +74,14 @@ impl Caller {
             Err(denial) => denial,
         };
         require_attempt(state, context)?;
-        let request = &context.request_id;
+        let (request, trace) = (&context.request_id, context.trace_id);
         match denial {
             Denial::Wrong(reason) => {
-                tracing::warn!(request, "denied: the token {reason}");
+                tracing::warn!(request, %trace, "denied: the token {reason}");
                 Err(unauthorized())
             }
             Denial::Unread => {
-                tracing::warn!(request, "denied: the keys of the issuer are not known");
+                tracing::warn!(request, %trace, "denied: the keys of the issuer are not known");
                 let detail = "The keys of the issuer of tokens could not be read.";
                 Err(Problem::unavailable("unavailable", detail))
             }
@@ -122,8 +123,9 @@ impl Caller {
         }
         let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
         let names = names.join(" or ");
-        let (caller, request) = (self.actor.as_str(), &context.request_id);
-        tracing::warn!(caller, request, "denied: the key lacks the scope {names}");
+        let (caller, trace) = (self.actor.as_str(), context.trace_id);
+        let request = &context.request_id;
+        tracing::warn!(caller, request, %trace, "denied: the key lacks the scope {names}");
         Err(forbidden(
             "scope",
             format!("The key lacks the scope {names}."),
@@ -230,7 +232,8 @@ impl Caller {
         let mut foreign: BTreeSet<_> = asked.iter().copied().filter(is_foreign).collect();
         if !foreign.is_empty() && !bindings.customers.is_empty() {
             let of_others: Vec<_> = foreign.iter().copied().collect();
-            let found = accounts::find_many(&context.database(state), &of_others).await?;
+            let found =
+                trace::database(accounts::find_many(&context.database(state), &of_others)).await?;
             let own = found.iter().filter(|account| {
                 let customer = account.customer_id;
                 customer.is_some_and(|customer| bindings.customers.contains(&customer))
@@ -270,8 +273,9 @@ impl Caller {
     }
 
     fn denied(&self, context: &Context, subject: &str) -> Problem {
-        let (caller, request) = (self.actor.as_str(), &context.request_id);
-        tracing::warn!(caller, request, "denied: the key is not bound to {subject}");
+        let (caller, trace) = (self.actor.as_str(), context.trace_id);
+        let request = &context.request_id;
+        tracing::warn!(caller, request, %trace, "denied: the key is not bound to {subject}");
         let detail = format!("The key is bound to customers or accounts, and not to {subject}.");
         forbidden("binding", detail)
     }
@@ -322,10 +326,10 @@ pub(crate) async fn key_in_force(
     context: &Context,
     presented: Option<&ApiKeySecret>,
 ) -> Result<Option<Arc<ApiKey>>, Problem> {
-    let request = &context.request_id;
+    let (request, trace) = (&context.request_id, context.trace_id);
     let Some(presented) = presented else {
         require_attempt(state, context)?;
-        tracing::warn!(request, "denied: no key");
+        tracing::warn!(request, %trace, "denied: no key");
         return Ok(None);
     };
     let (keys, prefix) = (state.keys(), presented.prefix());
@@ -341,7 +345,7 @@ pub(crate) async fn key_in_force(
         if is_known {
             require_attempt(state, context)?;
         }
-        tracing::warn!(prefix, request, "denied: a wrong, revoked or expired key");
+        tracing::warn!(prefix, request, %trace, "denied: a wrong, revoked or expired key");
     }
     Ok(key)
 }

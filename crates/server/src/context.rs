@@ -8,11 +8,13 @@ use neobank_db::Database;
 
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace::TraceId;
 
-/// The identifier, the deadline and the sender of a request, which the middleware sets.
+/// The identifiers, the deadline and the sender of a request, which the middleware sets.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) request_id: String,
+    pub(crate) trace_id: TraceId,
     pub(crate) deadline: Instant,
     /// The address at the other end of the connection; none at a Unix socket.
     pub(crate) peer: Option<IpAddr>,

@@ -1,5 +1,6 @@
 //! The secrets of API keys, and the cache of the keys that callers present.
 
+use crate::trace;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,7 +142,7 @@ impl KeyCache {
         database: &Database,
         prefix: &str,
     ) -> Result<Option<Arc<ApiKey>>, ApiKeyError> {
-        let key = api_keys::find_by_prefix(database, prefix)
+        let key = trace::database(api_keys::find_by_prefix(database, prefix))
             .await?
             .map(Arc::new);
         if let Some(key) = &key {
@@ -175,7 +176,7 @@ fn entries(keys: &Entries) -> MutexGuard<'_, HashMap<String, CachedKey>> {
 /// Notes the use beside the request, which does not wait for it.
 fn note_use(database: Database, key: Arc<ApiKey>) {
     tokio::spawn(async move {
-        if let Err(error) = api_keys::note_use(&database, key.api_key_id).await {
+        if let Err(error) = trace::database(api_keys::note_use(&database, key.api_key_id)).await {
             tracing::warn!(
                 prefix = key.prefix,
                 "the use of a key was not noted: {error}"

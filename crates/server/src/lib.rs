@@ -36,7 +36,10 @@ mod resources;
 mod serve;
 mod state;
 mod stream;
+#[cfg(feature = "otlp")]
+mod telemetry;
 mod tls;
+mod trace;
 mod views;
 mod webhooks;
 mod workers;
@@ -50,7 +53,10 @@ pub use rate::RateLimit;
 pub use resources::{openapi, router};
 pub use serve::Server;
 pub use state::ServiceState;
+#[cfg(feature = "otlp")]
+pub use telemetry::{Telemetry, TelemetryError};
 pub use tls::{Tls, TlsError, TlsFiles};
+pub use trace::SPAN_TARGET;
 pub use webhooks::{
     WebhookOptions, WebhookUrl, WebhookUrlError, generate_webhook_secret, reveal_webhook_secret,
 };

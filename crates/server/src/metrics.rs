@@ -1,4 +1,4 @@
-//! The counts of the service, in Prometheus' text format.
+//! The figures of the service, and their page in Prometheus' text format.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,92 +38,174 @@ impl Metrics {
     }
 }
 
+/// A figure with its samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// The kind of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A count that only grows.
+    Counter,
+    /// A value of now.
+    Gauge,
+}
+
+/// A value of a figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// The names and values of labels. No value needs an escape.
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: i64,
+}
+
+impl Family {
+    /// Returns a figure with one value.
+    fn single(name: &'static str, kind: Kind, help: &'static str, value: u64) -> Self {
+        Self {
+            name,
+            kind,
+            help,
+            samples: vec![Sample::new([], value)],
+        }
+    }
+
+    fn write(&self, text: &mut String) {
+        let Self { name, help, .. } = self;
+        let kind = match self.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for Sample { labels, value } in &self.samples {
+            let labels: Vec<_> = labels
+                .iter()
+                .map(|(label, value)| format!("{label}=\"{value}\""))
+                .collect();
+            let _ = if labels.is_empty() {
+                writeln!(text, "{name} {value}")
+            } else {
+                writeln!(text, "{name}{{{}}} {value}", labels.join(","))
+            };
+        }
+    }
+}
+
+impl Sample {
+    pub(crate) fn new<const LABELS: usize>(
+        labels: [(&'static str, String); LABELS],
+        value: impl TryInto<i64>,
+    ) -> Self {
+        Self {
+            labels: labels.into(),
+            value: value.try_into().unwrap_or(i64::MAX),
+        }
+    }
+}
+
 /// Returns the page of the figures.
 pub(crate) fn page(state: &ServiceState) -> String {
     let mut text = String::new();
-    let metrics = state.metrics();
-    family(
-        &mut text,
-        "neobank_http_answers_total",
-        "counter",
-        "Answers by the class of their status.",
-    );
-    for (class, count) in (1..).zip(&metrics.answers) {
-        let count = count.load(Ordering::Relaxed);
-        let _ = writeln!(
-            text,
-            "neobank_http_answers_total{{class=\"{class}xx\"}} {count}"
-        );
+    for family in families(state) {
+        family.write(&mut text);
     }
-    let commits = state.ledger().group_commit_metrics();
-    let free = state.requests().available_permits();
-    let at_work = state.limits().requests_max.saturating_sub(free);
-    let ready = u64::from(!state.is_stopping());
-    for (name, kind, help, value) in [
-        (
-            "neobank_http_connections_rejected_total",
-            "counter",
-            "Connections above the limit.",
-            metrics.connections_rejected.load(Ordering::Relaxed),
-        ),
-        (
-            "neobank_http_callers_limited_total",
-            "counter",
-            "Requests above the rate of their key.",
-            metrics.callers_limited.load(Ordering::Relaxed),
-        ),
-        (
-            "neobank_http_attempts_limited_total",
-            "counter",
-            "Requests without a known key above the rate of their address.",
-            metrics.attempts_limited.load(Ordering::Relaxed),
-        ),
-        (
-            "neobank_http_requests_at_work",
-            "gauge",
-            "Requests at work.",
-            count(at_work),
-        ),
-        (
-            "neobank_http_accepting",
-            "gauge",
-            "1 until the service begins to stop.",
-            ready,
-        ),
-        (
-            "neobank_group_commit_batches_total",
-            "counter",
-            "Transactions of group commit.",
-            commits.batches,
-        ),
-        (
-            "neobank_group_commit_requests_total",
-            "counter",
-            "Requests in these transactions.",
-            commits.requests,
-        ),
-        (
-            "neobank_group_commit_overloaded_total",
-            "counter",
-            "Requests that found the queue full.",
-            commits.overloaded,
-        ),
-        (
-            "neobank_group_commit_waiting",
-            "gauge",
-            "Requests that wait in the queue.",
-            count(commits.waiting),
-        ),
-    ] {
-        family(&mut text, name, kind, help);
-        let _ = writeln!(text, "{name} {value}");
-    }
-    state.webhooks().write(&mut text);
     text
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+/// Returns the figures of now.
+pub(crate) fn families(state: &ServiceState) -> Vec<Family> {
+    let mut families = vec![answers(state.metrics())];
+    families.extend(of_requests(state));
+    families.extend(of_group_commit(state));
+    families.extend(state.webhooks().families());
+    families
+}
+
+fn answers(metrics: &Metrics) -> Family {
+    let samples = (1..).zip(&metrics.answers).map(|(class, count)| {
+        let class = format!("{class}xx");
+        Sample::new([("class", class)], count.load(Ordering::Relaxed))
+    });
+    Family {
+        name: "neobank_http_answers_total",
+        kind: Kind::Counter,
+        help: "Answers by the class of their status.",
+        samples: samples.collect(),
+    }
+}
+
+fn of_requests(state: &ServiceState) -> [Family; 5] {
+    let metrics = state.metrics();
+    let free = state.requests().available_permits();
+    let at_work = state.limits().requests_max.saturating_sub(free);
+    let is_ready = !state.is_stopping();
+    [
+        Family::single(
+            "neobank_http_connections_rejected_total",
+            Kind::Counter,
+            "Connections above the limit.",
+            metrics.connections_rejected.load(Ordering::Relaxed),
+        ),
+        Family::single(
+            "neobank_http_callers_limited_total",
+            Kind::Counter,
+            "Requests above the rate of their key.",
+            metrics.callers_limited.load(Ordering::Relaxed),
+        ),
+        Family::single(
+            "neobank_http_attempts_limited_total",
+            Kind::Counter,
+            "Requests without a known key above the rate of their address.",
+            metrics.attempts_limited.load(Ordering::Relaxed),
+        ),
+        Family::single(
+            "neobank_http_requests_at_work",
+            Kind::Gauge,
+            "Requests at work.",
+            count(at_work),
+        ),
+        Family::single(
+            "neobank_http_accepting",
+            Kind::Gauge,
+            "1 until the service begins to stop.",
+            is_ready.into(),
+        ),
+    ]
+}
+
+fn of_group_commit(state: &ServiceState) -> [Family; 4] {
+    let commits = state.ledger().group_commit_metrics();
+    [
+        Family::single(
+            "neobank_group_commit_batches_total",
+            Kind::Counter,
+            "Transactions of group commit.",
+            commits.batches,
+        ),
+        Family::single(
+            "neobank_group_commit_requests_total",
+            Kind::Counter,
+            "Requests in these transactions.",
+            commits.requests,
+        ),
+        Family::single(
+            "neobank_group_commit_overloaded_total",
+            Kind::Counter,
+            "Requests that found the queue full.",
+            commits.overloaded,
+        ),
+        Family::single(
+            "neobank_group_commit_waiting",
+            Kind::Gauge,
+            "Requests that wait in the queue.",
+            count(commits.waiting),
+        ),
+    ]
 }
 
 fn count(number: usize) -> u64 {

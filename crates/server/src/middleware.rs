@@ -13,11 +13,13 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::context::{self, Context, single};
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace::RequestTrace;
 
 /// The header with the request's identifier, the caller's or a new one.
 const REQUEST_ID: &str = "x-request-id";
@@ -49,7 +51,9 @@ pub(crate) async fn identify(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let request_id = request_id(request.headers());
+    let new = Uuid::now_v7();
+    let request_id = request_id(request.headers(), new);
+    let trace = RequestTrace::begin(&request, &request_id, new);
     let limit = state.limits().request_timeout;
     let has_body = !request.body().is_end_stream();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
@@ -60,14 +64,16 @@ pub(crate) async fn identify(
             let request_id = request_id.clone();
             request.extensions_mut().insert(Context {
                 request_id,
+                trace_id: trace.id,
                 deadline,
                 peer,
             });
-            next.run(request).await
+            next.run(request).instrument(trace.span()).await
         }
         Err(problem) => problem.into_response(),
     };
     if let Some(problem) = response.extensions().get::<Arc<Problem>>() {
+        problem.log(&request_id, trace.id);
         response = problem.answer(&request_id);
         if has_body && !is_decided(response.status()) {
             // The rest of the body is not read, so the connection cannot take another request.
@@ -76,8 +82,9 @@ pub(crate) async fn identify(
     }
     let status = response.status();
     state.metrics().answered(status);
-    let took = started.elapsed();
-    tracing::info!(request = request_id, %method, path, status = status.as_u16(), ?took, "answered");
+    trace.answered(status);
+    let (took, status, trace) = (started.elapsed(), status.as_u16(), trace.id);
+    tracing::info!(request = request_id, %trace, %method, path, status, ?took, "answered");
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(REQUEST_ID, value);
@@ -117,7 +124,7 @@ pub(crate) async fn limit(
 }
 
 /// Returns the caller's identifier if it is harmless in logs, or a new one.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap, new: Uuid) -> String {
     let is_harmless = |id: &&str| {
         let mut bytes = id.bytes();
         (1..=64).contains(&id.len())
@@ -126,6 +133,6 @@ fn request_id(headers: &HeaderMap) -> String {
     let given = single(headers, REQUEST_ID).ok().flatten();
     match given.filter(is_harmless) {
         Some(id) => id.to_owned(),
-        None => Uuid::now_v7().to_string(),
+        None => new.to_string(),
     }
 }

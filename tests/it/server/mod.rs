@@ -19,6 +19,7 @@ mod storm;
 mod streams;
 mod tls;
 mod tokens;
+mod traces;
 mod webhooks;
 
 use std::time::Duration;

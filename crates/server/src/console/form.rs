@@ -57,8 +57,9 @@ impl<T: DeserializeOwned> FromRequest<ConsoleState> for Posted<T> {
             let bytes = body_of(&parts.headers, content, limits).await?;
             let Token { csrf } = fields(&bytes)?;
             if !visit.session.has_token(&csrf) {
-                let request = &visit.context.request_id;
-                tracing::warn!(request, "denied: a form without the token of its session");
+                let context = &visit.context;
+                let (request, trace) = (&context.request_id, context.trace_id);
+                tracing::warn!(request, %trace, "denied: a form without the token of its session");
                 return Err(out_of_date().into());
             }
             fields(&bytes)

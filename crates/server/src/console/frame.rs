@@ -76,12 +76,7 @@ pub(super) async fn frame(
         }
         Err(problem) => problem.into_response(),
     };
-    let request_id = context.map(|context| context.request_id);
-    let mut response = as_page(
-        response,
-        found.visit.as_ref(),
-        &request_id.unwrap_or_default(),
-    );
+    let mut response = as_page(response, found.visit.as_ref(), context.as_ref());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -150,11 +145,15 @@ fn is_encrypted(request: &Request) -> bool {
     is_by_proxy || request.extensions().get::<Encrypted>().is_some()
 }
 
-fn as_page(response: Response, visit: Option<&Visit>, request_id: &str) -> Response {
+fn as_page(response: Response, visit: Option<&Visit>, context: Option<&Context>) -> Response {
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else {
         return response;
     };
     let title = problem.title();
+    let request_id = context.map_or("", |context| &context.request_id);
+    if let Some(context) = context {
+        problem.log(request_id, context.trace_id);
+    }
     let content = error::page(&problem, request_id);
     let page = layout::page(visit, title, &content);
     (problem.status_code(), page).into_response()

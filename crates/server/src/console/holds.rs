@@ -17,6 +17,7 @@ use super::error::PageError;
 use super::form::{Arrival, Parameters, Posted};
 use super::visit::Visit;
 use crate::problem::Problem;
+use crate::trace;
 use pages::{CaptureErrors, Forms};
 
 /// The holds of one page.
@@ -178,7 +179,7 @@ async fn execute(
 ) -> Result<Response, PageError> {
     let accounts = other.into_iter().chain([hold.account_id]);
     let visible = visit.visible(accounts).await?;
-    let problem = match visit.ledger().outcome(request).await {
+    let problem = match trace::group_commit(visit.ledger().outcome(request)).await {
         Ok(Outcome::Posted(receipt)) => return Ok(transfer(receipt.transfer_id, "posted")),
         Ok(Outcome::Replayed(receipt)) => return Ok(transfer(receipt.transfer_id, "replayed")),
         Ok(_) => {

@@ -17,6 +17,7 @@ use super::error::PageError;
 use super::form::{Parameters, Posted};
 use super::visit::Visit;
 use crate::problem::Problem;
+use crate::trace;
 use check::{Errors, Order};
 use pages::Message;
 
@@ -108,7 +109,7 @@ async fn execute(visit: &Visit, order: Order) -> Result<Response, PageError> {
         .with_description(order.fields.description.trim())
         .with_idempotency_key(&order.fields.key);
     let visible = visit.visible([from, to]).await?;
-    let outcome = visit.ledger().outcome(request).await;
+    let outcome = trace::group_commit(visit.ledger().outcome(request)).await;
     let problem = match outcome {
         Ok(outcome) => {
             let done = if outcome.is_replayed() {

@@ -1,5 +1,6 @@
 //! Errors as problem documents (RFC 9457).
 
+mod cause;
 mod of_library;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::openapi::PROBLEM_JSON;
+use cause::Cause;
 
 /// An error as a problem document.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,6 +43,8 @@ pub(crate) struct Problem {
     details: Option<Value>,
     #[serde(skip)]
     retry_after: Option<u32>,
+    #[serde(skip)]
+    cause: Option<Cause>,
 }
 
 /// The advice for a request that can never succeed as it is.
@@ -63,6 +67,7 @@ impl Problem {
             field: None,
             details: None,
             retry_after: None,
+            cause: None,
         }
     }
 

@@ -13,7 +13,9 @@ use neobank_domain::transfers::TransferQueryError;
 use neobank_domain::webhooks::WebhookError;
 use neobank_domain::{Error, ErrorKind, LedgerError, Rejection};
 use serde_json::Value;
+use tracing::Level;
 
+use super::cause::Cause;
 use super::{Problem, REPEAT};
 use crate::access::Visible;
 
@@ -142,11 +144,12 @@ impl Problem {
             }
             ErrorKind::NotFound => Self::not_found(name, error.to_string()),
             ErrorKind::OutcomeUnknown => {
-                tracing::error!("an outcome is unknown: {error}");
+                let cause = Cause::new(Level::ERROR, "an outcome is unknown", error);
                 Self::unavailable(
                     "outcome_unknown",
                     "The database could not be asked whether the request took effect.",
                 )
+                .with_cause(cause)
                 .with_action(REPEAT)
             }
             ErrorKind::NotReplicated => Self::unavailable(
@@ -159,22 +162,21 @@ impl Problem {
                 "The request's time was over before it was decided on.",
             ),
             ErrorKind::Unavailable => {
-                tracing::warn!("the database is unavailable: {error}");
+                let cause = Cause::new(Level::WARN, "the database is unavailable", error);
                 Self::unavailable("unavailable", "The database gave no answer in time.")
+                    .with_cause(cause)
             }
-            _ => {
-                tracing::error!("a request failed: {error}");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    if kind == ErrorKind::SchemaMismatch {
-                        "schema_mismatch"
-                    } else {
-                        "failed"
-                    },
-                    "The service failed, and nothing was changed.",
-                )
-                .with_action("Tell the operator the request_id; the service's log has the reason.")
-            }
+            _ => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                if kind == ErrorKind::SchemaMismatch {
+                    "schema_mismatch"
+                } else {
+                    "failed"
+                },
+                "The service failed, and nothing was changed.",
+            )
+            .with_action("Tell the operator the request_id; the service's log has the reason.")
+            .with_cause(Cause::new(Level::ERROR, "a request failed", error)),
         }
     }
 }

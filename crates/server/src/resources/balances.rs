@@ -18,6 +18,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::AmountView;
 
 /// The time of the balances, and the page.
@@ -123,7 +124,7 @@ pub(super) async fn list(
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
     caller.require_unbound(&context)?;
     let request = request(&query::read(&uri)?)?;
-    let found = balances::list(&context.database(&state), &request).await?;
+    let found = trace::database(balances::list(&context.database(&state), &request)).await?;
     let views = found.balances.into_iter().map(|one| BalanceView {
         account_id: one.account_id.as_uuid(),
         account_number: one.account_number,
@@ -157,7 +158,8 @@ pub(super) async fn trial(
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
     caller.require_unbound(&context)?;
     let given: TrialParameters = query::read(&uri)?;
-    let found = balances::trial_balance(&context.database(&state), given.at).await?;
+    let found =
+        trace::database(balances::trial_balance(&context.database(&state), given.at)).await?;
     let currencies = found.into_iter().map(CurrencyView::from).collect();
     Ok(Json(TrialView { currencies }))
 }

@@ -11,6 +11,7 @@ use crate::metrics;
 use crate::openapi::PROBLEM_JSON;
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::ServiceState;
+use crate::trace;
 
 /// The longest time in which the database says that it is there.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,7 +53,7 @@ pub(super) async fn ready(State(state): State<ServiceState>) -> Result<&'static 
         .database()
         .with_deadline(Instant::now() + READY_TIMEOUT);
     // No key has this prefix. The schema is there, and the role may read it.
-    match api_keys::find_by_prefix(&database, "").await {
+    match trace::database(api_keys::find_by_prefix(&database, "")).await {
         Ok(_) => Ok("ready\n"),
         Err(error) => {
             tracing::warn!("not ready: {error}");

@@ -26,6 +26,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::TransferView;
 use crate::views::holds::{HoldChangeView, HoldPageView, HoldView};
 
@@ -266,9 +267,13 @@ pub(super) async fn of_account(
     }
     let database = context.database(&state);
     // One more than the page shows whether there are more.
-    let found = holds::list(&database, &filter, limit.saturating_add(1)).await;
+    let found = trace::database(holds::list(&database, &filter, limit.saturating_add(1))).await;
     let found = found.map_err(LedgerError::from)?;
-    if found.is_empty() && accounts::find(&database, account).await?.is_none() {
+    if found.is_empty()
+        && trace::database(accounts::find(&database, account))
+            .await?
+            .is_none()
+    {
         return Err(Problem::unknown_account(account));
     }
     let named: Vec<_> = found.iter().filter_map(|hold| hold.to_account_id).collect();
@@ -397,7 +402,7 @@ pub(super) async fn parties(call: Call<'_>, hold: HoldId) -> Result<Parties, Pro
 async fn find(call: Call<'_>, hold_id: HoldId) -> Result<(Hold, Visible), Problem> {
     let database = call.context.database(call.state);
     let unknown = || Problem::from(Rejection::UnknownHold { hold: hold_id });
-    let found = holds::find(&database, hold_id).await;
+    let found = trace::database(holds::find(&database, hold_id)).await;
     let hold = found.map_err(LedgerError::from)?.ok_or_else(unknown)?;
     let accounts = [Some(hold.account_id), hold.to_account_id];
     let accounts = accounts.into_iter().flatten();

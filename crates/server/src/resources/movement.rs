@@ -16,6 +16,7 @@ use crate::body;
 use crate::context::{Context, idempotency_key, without_parameters};
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::TransferView;
 use crate::views::groups::GroupView;
 use crate::views::holds::HoldChangeView;
@@ -154,7 +155,8 @@ impl Prepared {
             caller.require(context, &visible, account)?;
         }
         let request = request.with_idempotency_key(&key);
-        let outcome = caller.ledger(state, context).outcome(request).await;
+        let ledger = caller.ledger(state, context);
+        let outcome = trace::group_commit(ledger.outcome(request)).await;
         match outcome {
             Ok(outcome) => Ok(Done {
                 outcome,

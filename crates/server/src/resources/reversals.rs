@@ -18,6 +18,7 @@ use super::movement::{Call, IdempotencyKey, Prepare, Prepared, receive};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::TransferView;
 
 /// A reversal of a transfer.
@@ -101,7 +102,7 @@ impl Prepare for ReversalOfTransfer {
         request.amount = optional_amount(self.amount.as_ref(), "amount")?;
         request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
         let database = call.context.database(call.state);
-        let found = transfers::find(&database, self.transfer).await?;
+        let found = trace::database(transfers::find(&database, self.transfer)).await?;
         let original = found.ok_or_else(|| unknown(self.transfer))?;
         prepare(call, &original, request).await
     }

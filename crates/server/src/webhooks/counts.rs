@@ -1,11 +1,12 @@
-//! The counts of webhooks, in Prometheus' text format. A bank has at most 100 webhooks.
+//! The counts of webhooks. A bank has at most 100 webhooks.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use neobank_domain::WebhookId;
 use neobank_domain::webhooks::Webhook;
+
+use crate::metrics::{Family, Kind, Sample};
 
 /// The counts of each webhook: those of the database as this server saw them last, and the attempts
 /// that this server made.
@@ -49,39 +50,50 @@ impl WebhookCounts {
         }
     }
 
-    /// Writes the figures.
-    pub(crate) fn write(&self, text: &mut String) {
+    /// Returns the figures.
+    pub(crate) fn families(&self) -> Vec<Family> {
         let counts = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, help, value) in [
-            (
+        let gauge = |name, help, value: fn(&Counts) -> i64| Family {
+            name,
+            kind: Kind::Gauge,
+            help,
+            samples: counts
+                .iter()
+                .map(|(webhook, own)| Sample::new([label(webhook)], value(own)))
+                .collect(),
+        };
+        let attempts = counts.iter().flat_map(|(webhook, own)| {
+            let outcomes = [("accepted", own.accepted), ("failed", own.failed)];
+            outcomes.map(|(outcome, count)| {
+                Sample::new([label(webhook), ("outcome", outcome.to_owned())], count)
+            })
+        });
+        vec![
+            gauge(
                 "neobank_webhook_enabled",
                 "1 for a webhook to which events are sent.",
-                (|own| own.is_enabled.into()) as fn(&Counts) -> i64,
+                |own| own.is_enabled.into(),
             ),
-            (
+            gauge(
                 "neobank_webhook_lag_events",
                 "Sealed events behind a webhook's position.",
                 |own| own.lag,
             ),
-            (
+            gauge(
                 "neobank_webhook_dead_letters",
                 "Dead letters of a webhook that were not redelivered.",
                 |own| own.dead_letters,
             ),
-        ] {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-            for (webhook, own) in counts.iter() {
-                let _ = writeln!(text, "{name}{{webhook=\"{webhook}\"}} {}", value(own));
-            }
-        }
-        let name = "neobank_webhook_attempts_total";
-        let help = "Attempts of this server to send an event.";
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
-        for (webhook, own) in counts.iter() {
-            for (outcome, count) in [("accepted", own.accepted), ("failed", own.failed)] {
-                let labels = format!("webhook=\"{webhook}\",outcome=\"{outcome}\"");
-                let _ = writeln!(text, "{name}{{{labels}}} {count}");
-            }
-        }
+            Family {
+                name: "neobank_webhook_attempts_total",
+                kind: Kind::Counter,
+                help: "Attempts of this server to send an event.",
+                samples: attempts.collect(),
+            },
+        ]
     }
+}
+
+fn label(webhook: &WebhookId) -> (&'static str, String) {
+    ("webhook", webhook.to_string())
 }

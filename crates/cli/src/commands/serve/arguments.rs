@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Args};
+#[cfg(feature = "otlp")]
+use neobank_server::Telemetry;
 use neobank_server::{Issuer, IssuerOptions, Limits, ListenAddress, RateLimit, Tls, TlsFiles};
 
 use crate::error::CommandError;
+#[cfg(feature = "otlp")]
+use crate::logging;
 
 /// The options that no variable of the environment and no settings file has.
 pub(super) const COMMAND_LINE_ONLY: [&str; 2] = ["check", "demo"];
@@ -86,6 +90,11 @@ pub(crate) struct ServeArguments {
         value_parser = humantime::parse_duration
     )]
     drain_timeout: Duration,
+    /// Send traces and metrics to this receiver of OpenTelemetry (OTLP over HTTP), such as
+    /// http://127.0.0.1:4318. OTEL_EXPORTER_OTLP_ENDPOINT does the same
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// Start a server of PostgreSQL, fill it with a real bank's year, and print how to use the API and
     /// the console; all of it ends with this program
     #[cfg(feature = "demo")]
@@ -192,6 +201,20 @@ impl ServeArguments {
         issuer.map(Some)
     }
 
+    /// Starts the export of traces and metrics, if the settings name a receiver.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn start_telemetry(&self) -> Result<(), CommandError> {
+        if self.check {
+            return Ok(());
+        }
+        let started = Telemetry::start(self.otlp_endpoint.as_deref());
+        let started = started.map_err(|error| CommandError::usage(error.to_string()))?;
+        if let Some(telemetry) = started {
+            logging::export(telemetry);
+        }
+        Ok(())
+    }
+
     /// Returns the limits of the service.
     pub(super) fn limits(&self) -> Result<Limits, CommandError> {
         if self.rate_burst.is_some() && self.rate_limit.is_none() {
@@ -273,6 +296,16 @@ impl ServeArguments {
         Ok(format!(
             "takes connections for {delay} after the signal, and ends requests within {limit}"
         ))
+    }
+
+    #[cfg(feature = "otlp")]
+    pub(super) fn described_telemetry(&self) -> Result<String, CommandError> {
+        let destinations = Telemetry::destinations(self.otlp_endpoint.as_deref());
+        let destinations = destinations.map_err(|error| CommandError::usage(error.to_string()))?;
+        Ok(match destinations {
+            Some(destinations) => format!("exports {destinations}"),
+            None => "exports neither traces nor metrics".to_owned(),
+        })
     }
 
     pub(super) fn described_workers(&self) -> Result<String, CommandError> {

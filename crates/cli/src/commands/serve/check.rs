@@ -35,6 +35,8 @@ pub(super) async fn check(
         of_result("rates", arguments.described_limits()),
         of_result("stop", arguments.described_stop()),
         of_result("workers", arguments.described_workers()),
+        #[cfg(feature = "otlp")]
+        of_result("telemetry", arguments.described_telemetry()),
     ];
     checked.extend(database(connection).await);
     let problems = checked.iter().filter(|one| one.is_problem).count();

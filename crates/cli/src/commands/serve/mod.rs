@@ -7,6 +7,8 @@ mod demo;
 mod file;
 
 use std::io::Write as _;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
 
 use neobank_db::Database;
 use neobank_domain::Ledger;
@@ -17,8 +19,14 @@ pub(crate) use self::arguments::ServeArguments;
 pub(crate) use self::file::SettingsFile;
 use crate::connection::Connection;
 use crate::error::CommandError;
+#[cfg(feature = "otlp")]
+use crate::logging;
 use crate::output::{Block, Output};
 use crate::stop::StopSignals;
+
+/// The longest time of the last export of traces and metrics when the service stops.
+#[cfg(feature = "otlp")]
+const LAST_EXPORT: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(
     arguments: &ServeArguments,
@@ -61,6 +69,10 @@ async fn bind(
     if let Some(issuer) = arguments.issuer()? {
         state = state.with_issuer(issuer);
     }
+    #[cfg(feature = "otlp")]
+    if let Some(telemetry) = logging::telemetry() {
+        telemetry.observe(&state);
+    }
     let bound = Server::bind(address, state).await;
     let mut server = bound.map_err(|error| not_bound(address, &error))?;
     if !arguments.no_console {
@@ -88,6 +100,10 @@ async fn run_until(server: Server, signals: &mut StopSignals) -> Result<Output, 
         let _ = signals.received().await;
     };
     let unfinished = server.run(stop).await;
+    #[cfg(feature = "otlp")]
+    if let Some(telemetry) = logging::telemetry() {
+        telemetry.stop(LAST_EXPORT).await;
+    }
     let note = format!("stopped; {unfinished} connections did not end in time");
     let data = json!({ "listened_on": bound, "unfinished_connections": unfinished });
     Output::new("serve", data, vec![Block::Note(note)])

@@ -19,6 +19,7 @@ use super::tag;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::AccountView;
 
 /// A new overdraft limit.
@@ -126,7 +127,7 @@ async fn finish(
         AccountError::Database(error) if is_stale(&error) => stale(None),
         error => error.into(),
     })?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     let headers = [(ETAG, tag(account.version))];
     Ok((headers, Json(AccountView::from(account))).into_response())
 }

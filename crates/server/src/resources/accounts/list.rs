@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::AccountView;
 
 /// Exactly one of the two conditions.
@@ -54,9 +55,11 @@ pub(crate) async fn list(
     let given: Parameters = query::read(&uri)?;
     let database = context.database(&state);
     let mut found = match (given.customer_id, given.account_number) {
-        (Some(customer), None) => accounts::list_by_customer(&database, customer).await?,
+        (Some(customer), None) => {
+            trace::database(accounts::list_by_customer(&database, customer)).await?
+        }
         (None, Some(number)) => {
-            let found = accounts::find_by_number(&database, &number).await?;
+            let found = trace::database(accounts::find_by_number(&database, &number)).await?;
             found.into_iter().collect()
         }
         _ => {

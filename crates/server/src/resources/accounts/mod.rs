@@ -19,6 +19,7 @@ use super::movement::reader;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::AccountView;
 
 /// Shows an account, with its version as the `ETag`.
@@ -43,7 +44,7 @@ pub(super) async fn show(
     let visible = caller.visible(&state, &context, [account_id]).await?;
     caller.require(&context, &visible, account_id)?;
     let database = context.database(&state);
-    let Some(account) = accounts::find(&database, account_id).await? else {
+    let Some(account) = trace::database(accounts::find(&database, account_id)).await? else {
         return Err(Problem::unknown_account(account_id));
     };
     Ok((

@@ -17,6 +17,7 @@ use super::tag;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::AccountView;
 
 /// An account to open.
@@ -66,7 +67,7 @@ pub(crate) async fn open(
     let new = new_account(given)?;
     let transaction = received.transaction(&state, &context).await?;
     let account = accounts::open(&transaction, &new).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     let location = format!("/v1/accounts/{}", account.account_id);
     let headers = [(LOCATION, location), (ETAG, tag(account.version))];
     Ok((

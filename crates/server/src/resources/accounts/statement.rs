@@ -22,6 +22,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::{AmountView, time};
 
 /// The range of a statement, and its page.
@@ -167,7 +168,12 @@ pub(crate) async fn show(
     if let Some(limit) = given.limit {
         request = request.with_limit(limit);
     }
-    let found = statements::page(&context.database(&state), account, &request).await?;
+    let found = trace::database(statements::page(
+        &context.database(&state),
+        account,
+        &request,
+    ))
+    .await?;
     let body = StatementView {
         account_id: account.as_uuid(),
         starts_at: found.starts_at,
@@ -207,7 +213,10 @@ pub(crate) async fn days(
         .ok_or_else(wrong)?;
     let database = context.database(&state);
     let days = given.days.into();
-    let found = statements::daily_summaries(&database, account, given.from, to, days).await?;
+    let found = trace::database(statements::daily_summaries(
+        &database, account, given.from, to, days,
+    ))
+    .await?;
     let days = found.into_iter().map(SummaryView::from).collect();
     Ok(Json(SummariesView { days }))
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::super::movement::{Call, Posted};
 use super::super::operations::Operation;
 use super::read::read;
+use crate::context::Context;
 use crate::problem::{IdentifiedProblem, Problem, ProblemDocument};
 use crate::views::TransferView;
 use crate::views::groups::GroupView;
@@ -36,14 +37,14 @@ pub(super) struct OutcomeView {
 impl OutcomeView {
     /// Reads and executes a request.
     pub(super) async fn of(call: Call<'_>, request: &[u8]) -> Self {
-        let request_id = &call.context.request_id;
+        let context = call.context;
         let (key, operation) = match read(request) {
             Ok(read) => read,
-            Err(problem) => return Self::failed(None, problem, request_id),
+            Err(problem) => return Self::failed(None, problem, context),
         };
         match execute(call, &key, operation).await {
             Ok((is_replayed, posted)) => Self::posted(key, is_replayed, posted),
-            Err(problem) => Self::failed(Some(key), problem, request_id),
+            Err(problem) => Self::failed(Some(key), problem, context),
         }
     }
 
@@ -58,9 +59,10 @@ impl OutcomeView {
         view
     }
 
-    pub(super) fn failed(key: Option<String>, problem: Problem, request_id: &str) -> Self {
+    pub(super) fn failed(key: Option<String>, problem: Problem, context: &Context) -> Self {
+        problem.log(&context.request_id, context.trace_id);
         let mut view = Self::new(problem.status_code(), key);
-        view.problem = Some(problem.identified(request_id));
+        view.problem = Some(problem.identified(&context.request_id));
         view
     }
 

@@ -155,7 +155,7 @@ impl Stream {
     }
 
     fn failed(&self, problem: Problem) -> OutcomeView {
-        OutcomeView::failed(None, problem, &self.context.request_id)
+        OutcomeView::failed(None, problem, &self.context)
     }
 
     /// Sends a line of the answer; false if the client is gone or does not read it in time.

@@ -22,6 +22,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::trace;
 use views::{ChangesBody, CreateBody, CustomerView, PageView, Parameters};
 
 /// Creates a customer.
@@ -45,7 +46,7 @@ pub(super) async fn create(
     let new = received.given.read()?;
     let transaction = received.transaction(&state, &context).await?;
     let customer = customers::create(&transaction, &new).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     let location = format!("/v1/customers/{}", customer.customer_id);
     let view = Json(CustomerView::from(customer));
     Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
@@ -80,7 +81,7 @@ pub(super) async fn list(
     if let Some(limit) = given.limit {
         filter = filter.with_limit(limit);
     }
-    let found = customers::search(&context.database(&state), &filter).await?;
+    let found = trace::database(customers::search(&context.database(&state), &filter)).await?;
     let next = found.next.map(|cursor| cursor.to_string());
     let customers = found
         .customers
@@ -113,7 +114,7 @@ pub(super) async fn show(
     let caller = reader(&state, &headers, &context, &uri).await?;
     let customer_id: CustomerId = identifier("customer_id", customer_id)?;
     caller.require_customer(&context, customer_id)?;
-    let found = customers::find(&context.database(&state), customer_id).await?;
+    let found = trace::database(customers::find(&context.database(&state), customer_id)).await?;
     let unknown = || {
         let detail = format!("unknown customer: {customer_id}");
         Problem::not_found("unknown_customer", detail)
@@ -148,6 +149,6 @@ pub(super) async fn update(
     }
     let transaction = received.transaction(&state, &context).await?;
     let customer = customers::update(&transaction, customer_id, &received.given).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     Ok(Json(customer.into()))
 }

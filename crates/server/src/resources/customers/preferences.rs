@@ -16,6 +16,7 @@ use super::super::movement::reader;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 
 /// Shows the preferences of a customer.
 #[utoipa::path(
@@ -37,11 +38,16 @@ pub(crate) async fn show(
     let customer_id: CustomerId = identifier("customer_id", customer_id)?;
     caller.require_customer(&context, customer_id)?;
     let database = context.database(&state);
-    if customers::find(&database, customer_id).await?.is_none() {
+    if trace::database(customers::find(&database, customer_id))
+        .await?
+        .is_none()
+    {
         let detail = format!("unknown customer: {customer_id}");
         return Err(Problem::not_found("unknown_customer", detail));
     }
-    Ok(Json(preferences::find(&database, customer_id).await?))
+    Ok(Json(
+        trace::database(preferences::find(&database, customer_id)).await?,
+    ))
 }
 
 /// Replaces the keys that the body has; other keys stay.
@@ -68,6 +74,6 @@ pub(crate) async fn merge(
     let transaction = received.transaction(&state, &context).await?;
     preferences::merge(&transaction, &[update]).await?;
     let merged = preferences::find(&transaction, customer_id).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     Ok(Json(merged))
 }

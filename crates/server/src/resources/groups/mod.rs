@@ -28,6 +28,7 @@ use super::reversals;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::groups::{GroupView, PostedGroupView};
 
 /// A reversal of all transfers of a group, which releases what its holds still reserve.
@@ -192,8 +193,10 @@ async fn find(call: Call<'_>, group: GroupId) -> Result<(Vec<Transfer>, Vec<Hold
     let filter = TransferFilter::default()
         .with_group_id(group)
         .with_limit(TransferFilter::LIMIT_MAX);
-    let transfers = transfers::list(&database, &filter).await?.transfers;
-    let holds = neobank_domain::ledger::holds::of_group(&database, group).await;
+    let transfers = trace::database(transfers::list(&database, &filter))
+        .await?
+        .transfers;
+    let holds = trace::database(neobank_domain::ledger::holds::of_group(&database, group)).await;
     let holds = holds.map_err(LedgerError::from)?;
     let accounts = sides(&transfers, &holds);
     let visible = call

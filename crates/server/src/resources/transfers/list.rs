@@ -18,6 +18,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::TransferView;
 
 /// The conditions and the page of a list of transfers. A transfer is listed when it meets every
@@ -114,7 +115,7 @@ pub(crate) async fn list(
         }
         None => caller.require_unbound(&context)?,
     }
-    let found = transfers::list(&context.database(&state), &filter).await?;
+    let found = trace::database(transfers::list(&context.database(&state), &filter)).await?;
     let sides = found
         .transfers
         .iter()

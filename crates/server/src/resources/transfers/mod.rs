@@ -19,6 +19,7 @@ use super::movement::{Call, IdempotencyKey, Prepare, Prepared, reader, receive};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::views::TransferView;
 
 /// A transfer to post.
@@ -112,7 +113,7 @@ pub(super) async fn show(
             format!("unknown transfer: {transfer_id}"),
         )
     };
-    let found = transfers::find(&database, transfer_id).await?;
+    let found = trace::database(transfers::find(&database, transfer_id)).await?;
     let mut view = TransferView::from(found.ok_or_else(unknown)?);
     let sides = [view.debit.account_id, view.credit.account_id];
     let visible = caller.visible(&state, &context, sides).await?;

@@ -21,6 +21,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::ServiceState;
+use crate::trace;
 use crate::webhooks::{generate_webhook_secret, reveal_webhook_secret};
 use views::{
     ChangesBody, CreateBody, CreatedView, DeadLetterPageView, ListView, Parameters, ReplayBody,
@@ -47,7 +48,7 @@ pub(super) async fn create(
     let secret = new_secret()?;
     let transaction = received.transaction(&state, &context).await?;
     let webhook = webhooks::create(&transaction, &new, &secret).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     let location = format!("/v1/webhooks/{}", webhook.webhook_id);
     let view = Json(CreatedView::new(webhook, reveal_webhook_secret(&secret)));
     Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
@@ -69,7 +70,7 @@ pub(super) async fn list(
 ) -> Result<Json<ListView>, Problem> {
     administrator(&state, &headers, &context).await?;
     without_parameters(&uri)?;
-    let found = webhooks::list(&context.database(&state)).await?;
+    let found = trace::database(webhooks::list(&context.database(&state))).await?;
     let webhooks = found.into_iter().map(WebhookView::from).collect();
     Ok(Json(ListView { webhooks }))
 }
@@ -117,7 +118,7 @@ pub(super) async fn update(
     let update = received.given.read(&state.limits().webhooks)?;
     let transaction = received.transaction(&state, &context).await?;
     let webhook = webhooks::update(&transaction, webhook, &update).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     Ok(Json(webhook.into()))
 }
 
@@ -141,7 +142,7 @@ pub(super) async fn delete(
     let webhook = identifier("webhook_id", webhook_id)?;
     let transaction = received.transaction(&state, &context).await?;
     webhooks::delete(&transaction, webhook).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -168,7 +169,7 @@ pub(super) async fn rotate(
     let secret = new_secret()?;
     let transaction = received.transaction(&state, &context).await?;
     let webhook = webhooks::rotate_secret(&transaction, webhook, &secret, overlap).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     let secret = reveal_webhook_secret(&secret);
     Ok(Json(CreatedView::new(webhook, secret)))
 }
@@ -194,7 +195,7 @@ pub(super) async fn replay(
     let after = received.given.read()?;
     let transaction = received.transaction(&state, &context).await?;
     let webhook = webhooks::replay(&transaction, webhook, after).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     Ok(Json(webhook.into()))
 }
 
@@ -220,7 +221,13 @@ pub(super) async fn dead_letters(
     let given: Parameters = query::read(&uri)?;
     let (after, limit) = (given.after()?, given.limit());
     known(&state, &context, webhook).await?;
-    let found = webhooks::dead_letters(&context.database(&state), webhook, after, limit).await?;
+    let found = trace::database(webhooks::dead_letters(
+        &context.database(&state),
+        webhook,
+        after,
+        limit,
+    ))
+    .await?;
     let next = found.next.map(|position| position.to_string());
     Ok(page(&uri, DeadLetterPageView::from(found), next))
 }
@@ -253,7 +260,7 @@ pub(super) async fn redeliver(
     let position = views::position("position", &position)?;
     let transaction = received.transaction(&state, &context).await?;
     webhooks::redeliver(&transaction, webhook, position).await?;
-    transaction.commit().await?;
+    trace::database(transaction.commit()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -283,7 +290,7 @@ async fn known(
     context: &Context,
     webhook: WebhookId,
 ) -> Result<Webhook, Problem> {
-    let found = webhooks::find(&context.database(state), webhook).await?;
+    let found = trace::database(webhooks::find(&context.database(state), webhook)).await?;
     found.ok_or_else(|| WebhookError::Unknown { webhook }.into())
 }
 
