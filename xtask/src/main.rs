@@ -14,6 +14,7 @@ mod migrate;
 mod pool;
 mod progress;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,8 @@ enum Command {
     Pool(pool::PoolArguments),
     /// Install what the tests need and run all of them, on PostgreSQL 15 and 18
     Test(test::TestArguments),
+    /// Inject faults into a server under load, and check that no money is lost, doubled or invented
+    Torture(torture::TortureArguments),
 }
 
 #[tokio::main]
@@ -49,6 +52,7 @@ async fn main() -> ExitCode {
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Pool(arguments) => pool::run(arguments).await,
         Command::Test(arguments) => test::run(&arguments),
+        Command::Torture(arguments) => torture::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

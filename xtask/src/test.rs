@@ -23,14 +23,7 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     if !status.success() {
         return Ok(ExitCode::FAILURE);
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut test = Command::new(cargo);
-    // Build scripts would run again if they saw cargo's variables about this package.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_of_this_package) {
-            test.env_remove(name);
-        }
-    }
+    let mut test = cargo();
     let status = test
         .current_dir(project_root())
         .args(["test", "--workspace"])
@@ -42,6 +35,18 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Returns a command of cargo, without the variables that cargo has set for this package: build
+/// scripts would run again if they saw them.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_this_package) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 fn is_of_this_package(variable: &str) -> bool {

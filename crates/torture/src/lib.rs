@@ -2,8 +2,11 @@
 //! history of what it sent and what it was answered, and a checker holds the histories against the
 //! books that the database has afterwards.
 
+mod bench;
 pub mod books;
 pub mod checker;
 pub mod history;
 pub mod reader;
 pub mod simulation;
+
+pub use bench::main;

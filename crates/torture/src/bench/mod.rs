@@ -1,0 +1,67 @@
+//! The bench: the processes of the load, the faults, and the rounds.
+#![allow(
+    clippy::doc_markdown,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::float_arithmetic,
+    reason = "a command talks to its user"
+)]
+
+mod bank;
+mod clock;
+mod faults;
+mod fleet;
+mod judge;
+mod leaks;
+mod node;
+mod pgbouncer;
+mod proxy;
+mod round;
+mod run;
+mod stage;
+mod worker;
+mod workplace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask torture", bin_name = "cargo xtask torture")]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(hide = true)]
+    Worker(worker::WorkerArguments),
+}
+
+/// Runs the bench as its command line asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Some(Command::Worker(worker)) => worker::run(worker).await.map(|()| ExitCode::SUCCESS),
+            None => run::run(arguments.run).await,
+        }
+    });
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

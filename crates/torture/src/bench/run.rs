@@ -1,0 +1,221 @@
+//! The command line, and a run over all versions and faults.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use clap::Args;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use super::faults::{self, Fault};
+use super::round::{self, Ended, Verdict};
+use super::stage::{Load, Stage};
+
+/// Injects faults into a server under load, and checks that no money is lost, doubled or invented.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Each fault once, both versions at a time, within 5 minutes on two processors
+    #[arg(long)]
+    quick: bool,
+    /// Repeat the faults for so many minutes
+    #[arg(long, conflicts_with = "quick")]
+    minutes: Option<u64>,
+    /// The seed of the load and of the faults' order
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only these faults
+    #[arg(long, value_name = "FAULT")]
+    only: Vec<String>,
+    /// List the faults
+    #[arg(long)]
+    list: bool,
+    /// The major versions of the server
+    #[arg(long, value_delimiter = ',', default_values_t = [15, 18])]
+    versions: Vec<u32>,
+    /// Processes of the load for each way to the server: direct, and through PgBouncer
+    #[arg(long, default_value_t = 1)]
+    processes: u32,
+    /// Callers of each process
+    #[arg(long, default_value_t = 8)]
+    callers: u32,
+    /// Write a report in HTML
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// The rounds of one version.
+pub(crate) struct OfVersion {
+    pub(crate) version: u32,
+    pub(crate) rounds: Vec<Ended>,
+}
+
+pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
+    let all = chosen(&arguments.only)?;
+    if arguments.list {
+        list(&all);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let seed = arguments
+        .seed
+        .unwrap_or_else(|| rand::random::<u64>() % 1_000_000);
+    println!(
+        "seed {seed}, {} faults, PostgreSQL {:?}",
+        all.len(),
+        arguments.versions
+    );
+    let until = arguments
+        .minutes
+        .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let mut results = Vec::new();
+    if arguments.quick {
+        let running = arguments
+            .versions
+            .iter()
+            .map(|version| of_version(*version, seed, &all, until, &arguments));
+        for result in futures_util::future::join_all(running).await {
+            results.push(result?);
+        }
+    } else {
+        for version in &arguments.versions {
+            results.push(of_version(*version, seed, &all, until, &arguments).await?);
+        }
+    }
+    Ok(summary(&results))
+}
+
+/// Plays all faults against a server of one version.
+async fn of_version(
+    version: u32,
+    seed: u64,
+    faults: &[Fault],
+    until: Option<Instant>,
+    arguments: &RunArguments,
+) -> anyhow::Result<OfVersion> {
+    let load = Load {
+        seed,
+        processes: arguments.processes,
+        callers: arguments.callers,
+    };
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut rounds = Vec::new();
+    loop {
+        let mut stage = Stage::set(version, load).await?;
+        let (mut order, last): (Vec<Fault>, Vec<Fault>) = faults
+            .iter()
+            .partition(|fault| fault.family != "replication");
+        order.shuffle(&mut random);
+        order.extend(last);
+        for fault in &order {
+            let ended = round::run(&mut stage, fault).await;
+            show(version, &ended);
+            let is_lost = matches!(ended.verdict, Verdict::Failed(_));
+            rounds.push(ended);
+            if is_lost {
+                // The next fault gets a sound stage.
+                drop(stage);
+                stage = Stage::set(version, load).await?;
+            }
+        }
+        if until.is_none_or(|until| Instant::now() > until) {
+            return Ok(OfVersion { version, rounds });
+        }
+    }
+}
+
+fn chosen(only: &[String]) -> anyhow::Result<Vec<Fault>> {
+    let all = faults::all();
+    let names: BTreeSet<&str> = all.iter().map(|fault| fault.name).collect();
+    for name in only {
+        ensure!(
+            names.contains(name.as_str()),
+            "there is no fault {name:?}: see --list"
+        );
+    }
+    let is_chosen = |fault: &Fault| only.is_empty() || only.iter().any(|name| name == fault.name);
+    Ok(all.into_iter().filter(is_chosen).collect())
+}
+
+fn list(all: &[Fault]) {
+    for fault in all {
+        println!(
+            "{:<26}{}\n{:<26}must hold: {}",
+            fault.name,
+            fault.what,
+            "",
+            fault.holds.text()
+        );
+    }
+    println!("{} faults", all.len());
+}
+
+/// Prints the line of a round, within 80 columns, and what is wrong below it.
+fn show(version: u32, ended: &Ended) {
+    let service = ended
+        .service
+        .map_or("-".to_owned(), |seconds| format!("{seconds:.1} s"));
+    let (word, more) = match &ended.verdict {
+        Verdict::Kept => ("kept", Vec::new()),
+        Verdict::Violated(violations) => ("VIOLATED", violations.iter().take(5).cloned().collect()),
+        Verdict::Late(_) => ("LATE", Vec::new()),
+        Verdict::NotPossible(reason) => ("not possible", vec![reason.clone()]),
+        Verdict::Failed(reason) => ("FAILED", vec![reason.clone()]),
+    };
+    let more = more.into_iter().map(|line| shortened(&line));
+    println!(
+        "{version} {:<27}{word:<13}{:>6} acknowledged, back in {service}",
+        ended.fault, ended.judgement.acknowledged
+    );
+    for line in more {
+        println!("     {line}");
+    }
+    if !ended.verdict.is_good() {
+        println!("     {} Must hold: {}.", ended.what, ended.holds);
+        for (error, count) in ended.errors.iter().take(4) {
+            println!("     {count} × {error}");
+        }
+    }
+}
+
+fn shortened(line: &str) -> String {
+    line.chars().take(400).collect()
+}
+
+/// Prints the counts of all rounds.
+fn summary(results: &[OfVersion]) -> ExitCode {
+    let rounds: Vec<&Ended> = results.iter().flat_map(|result| &result.rounds).collect();
+    let count = |is: fn(&Verdict) -> bool| rounds.iter().filter(|ended| is(&ended.verdict)).count();
+    let kept = count(|verdict| *verdict == Verdict::Kept);
+    let not_possible = count(|verdict| matches!(verdict, Verdict::NotPossible(_)));
+    let late = count(|verdict| matches!(verdict, Verdict::Late(_)));
+    let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let violated = count(|verdict| matches!(verdict, Verdict::Violated(_)));
+    let sum = |of: fn(&Ended) -> usize| rounds.iter().map(|ended| of(ended)).sum::<usize>();
+    for result in results {
+        println!(
+            "PostgreSQL {}: {} rounds",
+            result.version,
+            result.rounds.len()
+        );
+    }
+    println!(
+        "\n{} rounds: {kept} kept, {violated} violated, {late} late, {failed} failed, \
+         {not_possible} not possible",
+        rounds.len()
+    );
+    println!(
+        "{} acknowledged, {} lost, {} twice, {} phantom",
+        sum(|ended| ended.judgement.acknowledged),
+        sum(|ended| ended.judgement.lost),
+        sum(|ended| ended.judgement.twice),
+        sum(|ended| ended.judgement.phantom)
+    );
+    if violated + late + failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
