@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The files that may name the schema's objects in texts of SQL, with the reason. A builder cannot say what these say, or
 /// costs what they must not cost; everything else is built on `neobank-entity`.
-const WITH_SQL: [(&str, &str); 5] = [
+const WITH_SQL: [(&str, &str); 6] = [
     (
         "crates/bench/",
         "measures other ways to move money, beside ours",
@@ -23,6 +23,10 @@ const WITH_SQL: [(&str, &str); 5] = [
     (
         "crates/ops/src/pgbouncer/console/sample.rs",
         "scales a mean on the server",
+    ),
+    (
+        "crates/torture/",
+        "injects faults, and reads the books without the code that it tests",
     ),
 ];
 

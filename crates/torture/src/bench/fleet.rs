@@ -218,6 +218,12 @@ impl Fleet {
         successor.send(&Command::Inherit { requests })
     }
 
+    /// Returns the reports of all processes, with their ways.
+    pub(crate) fn reports(&self) -> super::run::Reports {
+        let running = self.workers.iter().map(|one| (one.plan.way, one.reports()));
+        self.former.iter().cloned().chain(running).collect()
+    }
+
     fn load_command(&self) -> Command {
         Command::Load {
             round: self.round,

@@ -16,9 +16,11 @@ mod leaks;
 mod node;
 mod pgbouncer;
 mod proxy;
+mod report;
 mod round;
 mod run;
 mod stage;
+mod timeline;
 mod worker;
 mod workplace;
 

@@ -40,8 +40,11 @@ pub(crate) enum Verdict {
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     pub(crate) fault: &'static str,
+    pub(crate) family: &'static str,
     pub(crate) holds: &'static str,
     pub(crate) what: &'static str,
+    /// Whether what a lost server had acknowledged alone may be lost with it.
+    pub(crate) is_loss_declared: bool,
     pub(crate) verdict: Verdict,
     pub(crate) judgement: Judgement,
     /// Seconds from the fault's end until every process was served.
@@ -55,6 +58,17 @@ pub(crate) struct Ended {
     pub(crate) until: u64,
 }
 
+impl Ended {
+    /// Returns the number of acknowledged requests that were lost, other than by a declared loss.
+    pub(crate) fn lost(&self) -> usize {
+        if self.is_loss_declared {
+            0
+        } else {
+            self.judgement.lost
+        }
+    }
+}
+
 impl Verdict {
     pub(crate) const fn is_good(&self) -> bool {
         matches!(self, Self::Kept | Self::NotPossible(_))
@@ -65,8 +79,10 @@ impl Verdict {
 pub(crate) async fn run(stage: &mut Stage, fault: &Fault) -> Ended {
     let mut ended = Ended {
         fault: fault.name,
+        family: fault.family,
         holds: fault.holds.text(),
         what: fault.what,
+        is_loss_declared: fault.holds == Holds::DeclaredLoss,
         verdict: Verdict::Kept,
         judgement: Judgement::default(),
         service: None,

@@ -1,19 +1,23 @@
 //! The command line, and a run over all versions and faults.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::faults::{self, Fault};
+use super::fleet::Way;
+use super::report::{self, About};
 use super::round::{self, Ended, Verdict};
 use super::stage::{Load, Stage};
+use super::worker::Status;
 
 /// Injects faults into a server under load, and checks that no money is lost, doubled or invented.
 #[derive(Debug, Args)]
@@ -51,7 +55,12 @@ pub(crate) struct RunArguments {
 pub(crate) struct OfVersion {
     pub(crate) version: u32,
     pub(crate) rounds: Vec<Ended>,
+    /// For each server that was set up: the reports of its load's processes, and its rounds.
+    pub(crate) parts: Vec<(Reports, Range<usize>)>,
 }
+
+/// The reports of processes, with their ways to the server.
+pub(crate) type Reports = Vec<(Way, Vec<Status>)>;
 
 pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     let all = chosen(&arguments.only)?;
@@ -84,6 +93,17 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
             results.push(of_version(*version, seed, &all, until, &arguments).await?);
         }
     }
+    if let Some(file) = &arguments.report {
+        let about = About {
+            seed,
+            callers: arguments.callers,
+            processes: arguments.processes,
+            faults: all.len(),
+            results: &results,
+        };
+        std::fs::write(file, report::render(&about))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(summary(&results))
 }
 
@@ -102,7 +122,9 @@ async fn of_version(
     };
     let mut random = StdRng::seed_from_u64(seed);
     let mut rounds = Vec::new();
+    let mut parts = Vec::new();
     loop {
+        let mut first = rounds.len();
         let mut stage = Stage::set(version, load).await?;
         let (mut order, last): (Vec<Fault>, Vec<Fault>) = faults
             .iter()
@@ -116,12 +138,19 @@ async fn of_version(
             rounds.push(ended);
             if is_lost {
                 // The next fault gets a sound stage.
+                parts.push((stage.fleet.reports(), first..rounds.len()));
+                first = rounds.len();
                 drop(stage);
                 stage = Stage::set(version, load).await?;
             }
         }
+        parts.push((stage.fleet.reports(), first..rounds.len()));
         if until.is_none_or(|until| Instant::now() > until) {
-            return Ok(OfVersion { version, rounds });
+            return Ok(OfVersion {
+                version,
+                rounds,
+                parts,
+            });
         }
     }
 }
@@ -172,6 +201,12 @@ fn show(version: u32, ended: &Ended) {
     for line in more {
         println!("     {line}");
     }
+    if ended.is_loss_declared {
+        println!(
+            "     {} acknowledged requests were lost with the server",
+            ended.judgement.lost
+        );
+    }
     if !ended.verdict.is_good() {
         println!("     {} Must hold: {}.", ended.what, ended.holds);
         for (error, count) in ended.errors.iter().take(4) {
@@ -209,7 +244,7 @@ fn summary(results: &[OfVersion]) -> ExitCode {
     println!(
         "{} acknowledged, {} lost, {} twice, {} phantom",
         sum(|ended| ended.judgement.acknowledged),
-        sum(|ended| ended.judgement.lost),
+        sum(Ended::lost),
         sum(|ended| ended.judgement.twice),
         sum(|ended| ended.judgement.phantom)
     );

@@ -1,6 +1,6 @@
 //! What the callers of a process share.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +38,9 @@ pub(crate) struct State {
     pub(crate) accounts: Arc<[Uuid]>,
     /// Requests whose outcome is unknown, the longest untried first.
     pub(crate) unresolved: VecDeque<(String, Request)>,
+    /// Their keys, and those that are tried at the moment. A later call that executes nothing does
+    /// not tell what the earlier one did.
+    in_doubt: HashSet<String>,
     /// Holds that may be open, with the movement of a capture.
     pub(crate) holds: Vec<(Uuid, Movement)>,
     /// Posted transfers.
@@ -69,16 +72,22 @@ impl Shared {
             Command::Load { round, accounts } => {
                 self.recorder.begin(round)?;
                 let mut state = self.state();
-                let unresolved = std::mem::take(&mut state.unresolved);
+                let earlier = std::mem::take(&mut *state);
                 *state = State {
                     accounts: accounts.into(),
-                    unresolved,
+                    unresolved: earlier.unresolved,
+                    in_doubt: earlier.in_doubt,
                     ..State::default()
                 };
                 self.round.store(round, Ordering::SeqCst);
                 self.is_loading.store(true, Ordering::SeqCst);
             }
-            Command::Inherit { requests } => self.state().unresolved.extend(requests),
+            Command::Inherit { requests } => {
+                let mut state = self.state();
+                for (key, request) in requests {
+                    state.doubt(&key, &request);
+                }
+            }
             Command::DropCalls { on } => self.drops_calls.store(on, Ordering::SeqCst),
             Command::Settle => self.is_loading.store(false, Ordering::SeqCst),
         }
@@ -145,12 +154,18 @@ impl Shared {
         let mut state = self.state();
         match outcome {
             Outcome::Done { hold, entries, .. } => {
+                state.in_doubt.remove(key);
                 state.remember(key, request, *hold, entries);
             }
-            Outcome::Unknown { .. } => state
-                .unresolved
-                .push_back((key.to_owned(), request.clone())),
-            Outcome::Rejected { .. } | Outcome::NotExecuted { .. } => {}
+            Outcome::Rejected { .. } => {
+                state.in_doubt.remove(key);
+            }
+            Outcome::Unknown { .. } => state.doubt(key, request),
+            Outcome::NotExecuted { .. } => {
+                if state.in_doubt.contains(key) {
+                    state.doubt(key, request);
+                }
+            }
         }
     }
 
@@ -160,6 +175,12 @@ impl Shared {
 }
 
 impl State {
+    /// Has a request repeated until its outcome is known.
+    fn doubt(&mut self, key: &str, request: &Request) {
+        self.in_doubt.insert(key.to_owned());
+        self.unresolved.push_back((key.to_owned(), request.clone()));
+    }
+
     fn remember(&mut self, key: &str, request: &Request, hold: Option<Uuid>, entries: &[Entry]) {
         if let (Request::Hold { movement, .. }, Some(hold)) = (request, hold) {
             keep(&mut self.holds, (hold, *movement));
