@@ -7,6 +7,17 @@ use uuid::Uuid;
 use crate::history::Entry;
 
 /// The accounts, entries, holds and keys of a database, read in one snapshot.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::books::Books;
+///
+/// let text = r#"{"accounts":[],"transfers":[],"entries":[],"holds":[]}"#;
+/// let books: Books = serde_json::from_str(text)?;
+/// assert_eq!(books, Books::default());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
     /// The accounts of the load, and the bank's own that they meet.

@@ -10,6 +10,21 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A line of a history.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::history::{Answer, Event};
+///
+/// let line = concat!(
+///     r#"{"event":"answered","call":{"process":2,"number":17},"at":86400,"#,
+///     r#""answer":{"answer":"outcome","outcome":{"outcome":"unknown","error":"timeout"}}}"#,
+/// );
+/// let event: Event = serde_json::from_str(line)?;
+/// assert!(matches!(event, Event::Answered { at: 86_400, answer: Answer::Outcome { .. }, .. }));
+/// assert_eq!(serde_json::to_string(&event)?, line);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -34,6 +49,18 @@ pub enum Event {
 }
 
 /// A call: its process, and its number in that process.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::history::CallId;
+///
+/// let call = CallId {
+///     process: 2,
+///     number: 17,
+/// };
+/// assert_eq!(call.to_string(), "call 17 of process 2");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallId {
     /// The process's number.

@@ -26,6 +26,18 @@ pub struct Report {
 }
 
 /// How much a check has looked at.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::checker::Checked;
+///
+/// let checked = Checked {
+///     calls: 12,
+///     ..Checked::default()
+/// };
+/// assert!(checked.to_string().starts_with("12 calls, 0 keys (0 acknowledged, "));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Calls of the history.

@@ -13,6 +13,15 @@ use crate::checker::{Violation, check};
 use crate::reader::History;
 
 /// A load on the ledger in memory. The same settings give the same history.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::simulation::{Defect, Settings};
+///
+/// let settings = Settings::new(9).with_defect(Defect::LostUpdate).with_calls(100);
+/// assert_eq!((settings.seed, settings.calls), (9, 100));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {

@@ -9,6 +9,18 @@ use super::lists::{ListCall, Lists, Seen};
 pub(super) const ELEMENTS_MAX: usize = 20_000_000;
 
 /// The judgement of `adya` on strict serialisability.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::checker::serialisability::judge;
+/// use neobank_torture::simulation::{Defect, Settings, simulate};
+///
+/// let (history, books) = simulate(&Settings::new(1).with_defect(Defect::DirtyRead));
+/// let verdict = judge(&history, &books).adya;
+/// assert!(verdict.anomalies.contains(&"incompatible-order".to_owned()));
+/// assert_eq!(verdict.left_out, 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdyaVerdict {

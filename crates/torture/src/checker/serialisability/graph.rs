@@ -1,6 +1,6 @@
 //! Directed graphs: strongly connected components by Tarjan's algorithm, and a short cycle in one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// A graph whose nodes are numbers from 0, with labelled edges.
 #[derive(Clone, Debug)]
@@ -93,21 +93,17 @@ impl<L: Copy> Graph<L> {
         components
     }
 
-    /// Returns a shortest cycle through a node within a component, as nodes with the label of the
-    /// edge that leaves each.
-    pub(super) fn cycle(&self, component: &[usize], start: usize) -> Vec<(usize, L)> {
-        let mut came_from: Vec<Option<(usize, L)>> = vec![None; self.edges.len()];
-        let mut is_inside = vec![false; self.edges.len()];
-        for node in component {
-            is_inside[*node] = true;
-        }
+    /// Returns a shortest cycle through a node within a component, as nodes with the label of the edge
+    /// that leaves each.
+    pub(super) fn cycle(&self, component: &HashSet<usize>, start: usize) -> Vec<(usize, L)> {
+        let mut came_from: HashMap<usize, (usize, L)> = HashMap::new();
         let mut queue = VecDeque::from([start]);
         'search: while let Some(node) = queue.pop_front() {
             for (to, label) in self.edges(node) {
-                if !is_inside[*to] || came_from[*to].is_some() {
+                if !component.contains(to) || came_from.contains_key(to) {
                     continue;
                 }
-                came_from[*to] = Some((node, *label));
+                came_from.insert(*to, (node, *label));
                 if *to == start {
                     break 'search;
                 }
@@ -116,9 +112,9 @@ impl<L: Copy> Graph<L> {
         }
         let mut cycle = Vec::new();
         let mut node = start;
-        while let Some((before, label)) = came_from[node] {
-            cycle.push((before, label));
-            node = before;
+        while let Some((before, label)) = came_from.get(&node) {
+            cycle.push((*before, *label));
+            node = *before;
             if node == start {
                 break;
             }
@@ -162,7 +158,7 @@ mod tests {
         let edges = [(0, 1), (1, 2), (2, 3), (3, 0), (1, 0)];
         let graph = graph(4, &edges);
         let nodes = |start| -> Vec<_> {
-            let cycle = graph.cycle(&[0, 1, 2, 3], start);
+            let cycle = graph.cycle(&HashSet::from([0, 1, 2, 3]), start);
             cycle.into_iter().map(|(node, ())| node).collect()
         };
         assert_eq!(nodes(0), [0, 1]);

@@ -11,6 +11,14 @@ use super::order::{Reason, graph};
 const STARTS_MAX: usize = 64;
 
 /// The kind of an anomaly, with the name that Adya and Elle give it where they have one.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::checker::serialisability::AnomalyKind;
+///
+/// assert_eq!(AnomalyKind::WriteSkew.name(), "write skew (G2)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AnomalyKind {
@@ -35,12 +43,23 @@ pub enum AnomalyKind {
 }
 
 /// An anomaly that no strictly serialisable ledger shows.
+///
+/// # Example
+///
+/// ```
+/// use neobank_torture::checker::serialisability::judge;
+/// use neobank_torture::simulation::{Defect, Settings, simulate};
+///
+/// let (history, books) = simulate(&Settings::new(1).with_defect(Defect::DirtyRead));
+/// let first = judge(&history, &books).own.remove(0);
+/// assert!(first.to_string().starts_with("incompatible order: call "), "{first}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Anomaly {
     /// The kind.
     pub kind: AnomalyKind,
-    /// True for a circle that is one only in real time.
+    /// True if the circle that is named has steps of real time.
     pub in_real_time: bool,
     /// The calls, keys and accounts.
     pub detail: String,
@@ -119,9 +138,10 @@ fn reads_are_prefixes(lists: &Lists, anomalies: &mut Vec<Anomaly>) {
 /// Returns the shortest cycle that is found from some calls of a component.
 fn cycle(lists: &Lists, graph: &Graph<Reason>, component: &[usize]) -> Option<Anomaly> {
     let calls = component.iter().filter(|node| **node < lists.calls.len());
+    let inside = component.iter().copied().collect();
     let cycles = calls
         .take(STARTS_MAX)
-        .map(|start| graph.cycle(component, *start));
+        .map(|start| graph.cycle(&inside, *start));
     let cycle = cycles
         .filter(|cycle| !cycle.is_empty())
         .min_by_key(Vec::len)?;
