@@ -91,7 +91,18 @@ impl Lists {
             let Some(&list) = numbers.accounts.get(&read.account) else {
                 continue;
             };
-            let seen = self.seen(list, numbers.elements(read.entries));
+            let there = view
+                .by_account
+                .get(&read.account)
+                .map_or(&[][..], Vec::as_slice);
+            let mut pairs = read.entries.iter().zip(there);
+            let is_prefix = read.entries.len() <= there.len()
+                && pairs.all(|(seen, there)| seen.transfer == there.transfer);
+            let seen = if is_prefix {
+                Seen::Prefix(read.entries.len())
+            } else {
+                Seen::Other(numbers.elements(read.entries))
+            };
             self.calls.push(ListCall {
                 name: read.span.call.to_string(),
                 sent: read.span.sent,
@@ -134,13 +145,6 @@ impl Lists {
                     reads: reads.into_iter().collect(),
                 });
             }
-        }
-    }
-
-    pub(super) fn seen(&self, list: usize, elements: Vec<Element>) -> Seen {
-        match self.last.get(list) {
-            Some(last) if last.starts_with(&elements) => Seen::Prefix(elements.len()),
-            _ => Seen::Other(elements),
         }
     }
 

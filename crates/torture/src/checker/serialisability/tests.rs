@@ -116,7 +116,12 @@ fn disturb_reads(lists: &mut Lists, random: &mut StdRng, share: f64) {
             _ if elements.len() > 1 => elements.swap(0, 1),
             _ => {}
         }
-        *seen = lists.seen(*list, elements);
+        let is_prefix = lists.last[*list].starts_with(&elements);
+        *seen = if is_prefix {
+            Seen::Prefix(elements.len())
+        } else {
+            Seen::Other(elements)
+        };
     }
     lists.calls = calls;
 }

@@ -19,7 +19,7 @@ type Case = (&'static str, Invariant, &'static str, fn(&mut Edit));
 
 const NEW: Uuid = Uuid::from_u128(u128::MAX);
 
-pub(super) const ALL: [Case; 58] = [
+pub(super) const ALL: [Case; 67] = [
     (
         "answer without a call",
         Invariant::WellFormed,
@@ -126,11 +126,7 @@ pub(super) const ALL: [Case; 58] = [
         "2 transfers instead of 1",
         |edit| {
             let (key, _) = edit.done(is_transfer);
-            let again = Transfer {
-                id: NEW,
-                ..edit.transfer(&key).clone()
-            };
-            edit.books.transfers.push(again);
+            edit.post_again(&key);
         },
     ),
     (
@@ -603,6 +599,87 @@ pub(super) const ALL: [Case; 58] = [
             edit.books.accounts[0].held += Decimal::ONE;
         },
     ),
+    (
+        "group that changes a hold",
+        Invariant::ExactlyOnce,
+        "1 changes of holds instead of 0",
+        |edit| {
+            let (key, _) = edit.done(|request| matches!(request, Request::Group { .. }));
+            edit.books.holds[0].change_keys.push(key);
+        },
+    ),
+    (
+        "reversal that changes a hold",
+        Invariant::ExactlyOnce,
+        "1 changes of holds instead of 0",
+        |edit| {
+            let (key, _) = edit.done(is_reversal);
+            edit.books.holds[0].change_keys.push(key);
+        },
+    ),
+    (
+        "hold that changes a hold",
+        Invariant::ExactlyOnce,
+        "1 changes of holds instead of 0",
+        |edit| {
+            let (key, _) = edit.done(is_hold);
+            edit.books.holds[0].change_keys.push(key);
+        },
+    ),
+    (
+        "release with a transfer",
+        Invariant::ExactlyOnce,
+        "1 transfers instead of 0",
+        |edit| {
+            let (key, _) = edit.done(|request| matches!(request, Request::Release { .. }));
+            edit.books.transfers[0].key = Some(key);
+        },
+    ),
+    (
+        "hold with a transfer",
+        Invariant::ExactlyOnce,
+        "1 transfers instead of 0",
+        |edit| {
+            let (key, _) = edit.done(is_hold);
+            edit.books.transfers[0].key = Some(key);
+        },
+    ),
+    (
+        "two transfers of a capture",
+        Invariant::ExactlyOnce,
+        "2 transfers instead of 1",
+        |edit| {
+            let (key, _) = edit.done(is_capture);
+            edit.post_again(&key);
+        },
+    ),
+    (
+        "two transfers of a reversal",
+        Invariant::ExactlyOnce,
+        "2 transfers instead of 1",
+        |edit| {
+            let (key, _) = edit.done(is_reversal);
+            edit.post_again(&key);
+        },
+    ),
+    (
+        "capture that makes a hold",
+        Invariant::ExactlyOnce,
+        "1 holds instead of 0",
+        |edit| {
+            let (key, _) = edit.done(is_capture);
+            edit.books.holds[0].key = Some(key);
+        },
+    ),
+    (
+        "transfer that makes a hold",
+        Invariant::ExactlyOnce,
+        "1 holds instead of 0",
+        |edit| {
+            let (key, _) = edit.done(is_transfer);
+            edit.books.holds[0].key = Some(key);
+        },
+    ),
 ];
 
 const fn is_transfer(request: &Request) -> bool {
@@ -756,6 +833,15 @@ impl Edit {
         holds
             .find(|hold| hold.change_keys.iter().any(|change| change == key))
             .unwrap()
+    }
+
+    /// Adds a further transfer under the same key.
+    fn post_again(&mut self, key: &str) {
+        let again = Transfer {
+            id: NEW,
+            ..self.transfer(key).clone()
+        };
+        self.books.transfers.push(again);
     }
 
     /// Removes a transfer with its entries.
