@@ -8,6 +8,7 @@ mod entries;
 mod history;
 mod money;
 mod post_transfers;
+mod privileges;
 mod roles;
 
 use neobank_db::{Database, Executor, statement};
