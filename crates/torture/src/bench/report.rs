@@ -98,7 +98,7 @@ fn verdicts(results: &[OfVersion]) -> Markup {
                 @for one in names {
                     tr {
                         td { strong { (one.fault) } br; (one.what) }
-                        td { (one.holds) }
+                        td data-label="Must hold: " { (one.holds) }
                         @for result in results { (cell(result, one.fault)) }
                     }
                 }
@@ -111,17 +111,17 @@ fn verdicts(results: &[OfVersion]) -> Markup {
 fn cell(result: &OfVersion, fault: &str) -> Markup {
     let rounds = || result.rounds.iter().filter(|ended| ended.fault == fault);
     let Some(worst) = rounds().max_by_key(|ended| badness(&ended.verdict)) else {
-        return html! { td { "not played" } };
+        return html! { td { "no time" } };
     };
     let (class, word, more) = words(&worst.verdict);
     html! {
-        td {
+        td data-label=(format!("PostgreSQL {}: ", result.version)) {
             span class=(class) { (word) }
             @if rounds().count() > 1 { " (" (rounds().count()) " rounds)" }
             br;
             small {
                 (rounds().map(|ended| ended.judgement.acknowledged).sum::<usize>()) " acknowledged, "
-                (rounds().map(|ended| ended.unknown).sum::<u64>()) " of unknown outcome first"
+                (rounds().map(|ended| ended.unknown).sum::<u64>()) " first of unknown outcome"
                 @if let Some(service) = worst.service { ", back in " (format!("{service:.1}")) " s" }
                 ", longest call " (format!("{:.1}", worst.longest)) " s"
                 @if worst.judgement.lost > 0 { ", " (worst.judgement.lost) " lost" }
@@ -135,6 +135,7 @@ const fn badness(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::NotPossible(_) => 0,
         Verdict::Kept => 1,
+        Verdict::NoTime => 0,
         Verdict::Late(_) => 2,
         Verdict::Failed(_) => 3,
         Verdict::Violated(_) => 4,
@@ -145,6 +146,7 @@ fn words(verdict: &Verdict) -> (&'static str, &'static str, Vec<String>) {
     match verdict {
         Verdict::Kept => ("good", "kept", Vec::new()),
         Verdict::NotPossible(reason) => ("none", "not possible", vec![reason.clone()]),
+        Verdict::NoTime => ("none", "no time", Vec::new()),
         Verdict::Late(Some(seconds)) => ("bad", "late", vec![format!("back after {seconds:.1} s")]),
         Verdict::Late(None) => ("bad", "late", vec!["never back".to_owned()]),
         Verdict::Failed(reason) => ("bad", "failed", vec![reason.clone()]),

@@ -7,7 +7,7 @@ use super::fleet::Way;
 use super::judge::{self, Judgement};
 use super::stage::Stage;
 use super::{bank, clock, leaks};
-use crate::checker;
+use crate::checker::{self, Invariant, Violation};
 
 /// Service must be back within this time.
 pub(crate) const SERVICE: Duration = Duration::from_secs(5);
@@ -20,6 +20,9 @@ const SETTLE: Duration = Duration::from_secs(20);
 
 /// Faults that last less are over when they are injected.
 const SHORT: Duration = Duration::from_millis(800);
+
+/// The invariants that reads from a standby break.
+const OF_STALE_READS: [Invariant; 2] = [Invariant::RealTimeRead, Invariant::StrictSerialisability];
 
 /// The verdict on a fault.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +37,8 @@ pub(crate) enum Verdict {
     NotPossible(String),
     /// The bench itself has failed.
     Failed(String),
+    /// The time of a quick run was over before the fault's turn.
+    NoTime,
 }
 
 /// A round that has ended.
@@ -71,13 +76,20 @@ impl Ended {
 
 impl Verdict {
     pub(crate) const fn is_good(&self) -> bool {
-        matches!(self, Self::Kept | Self::NotPossible(_))
+        matches!(self, Self::Kept | Self::NotPossible(_) | Self::NoTime)
     }
 }
 
-/// Runs a round.
-pub(crate) async fn run(stage: &mut Stage, fault: &Fault) -> Ended {
-    let mut ended = Ended {
+/// Returns the round of a fault for which there was no time.
+pub(crate) fn without_time(fault: &Fault) -> Ended {
+    Ended {
+        verdict: Verdict::NoTime,
+        ..new(fault)
+    }
+}
+
+fn new(fault: &Fault) -> Ended {
+    Ended {
         fault: fault.name,
         family: fault.family,
         holds: fault.holds.text(),
@@ -91,7 +103,12 @@ pub(crate) async fn run(stage: &mut Stage, fault: &Fault) -> Ended {
         errors: Vec::new(),
         from: clock::now(),
         until: clock::now(),
-    };
+    }
+}
+
+/// Runs a round.
+pub(crate) async fn run(stage: &mut Stage, fault: &Fault) -> Ended {
+    let mut ended = new(fault);
     let began = clock::now();
     if let Err(error) = play(stage, fault, &mut ended).await {
         ended.verdict = Verdict::Failed(format!("{error:#}"));
@@ -190,7 +207,11 @@ async fn check(
     if fault.holds != Holds::DeclaredLoss {
         violations.append(&mut ended.judgement.violations);
         let report = tokio::task::spawn_blocking(move || checker::check(&history, &books)).await?;
-        violations.extend(report.violations.iter().map(ToString::to_string));
+        let counts = |violation: &&Violation| {
+            fault.holds != Holds::StaleReads || !OF_STALE_READS.contains(&violation.invariant)
+        };
+        let found = report.violations.iter().filter(counts);
+        violations.extend(found.map(ToString::to_string));
     }
     stage.fleet.forget_events()
 }
@@ -200,7 +221,7 @@ fn unserved(stage: &Stage, holds: Holds, since: u64) -> Option<String> {
     let must = |way: Way| match holds {
         Holds::Throughout => true,
         Holds::ThroughoutDirect => way == Way::Direct,
-        Holds::Afterwards | Holds::DeclaredLoss => false,
+        Holds::Afterwards | Holds::StaleReads | Holds::DeclaredLoss => false,
     };
     let mut workers = stage.fleet.workers.iter();
     let unserved = workers.find(|one| must(one.plan.way) && one.status().last_sent < since)?;

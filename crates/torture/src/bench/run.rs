@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -51,6 +52,9 @@ pub(crate) struct RunArguments {
     report: Option<PathBuf>,
 }
 
+/// After this time a quick run begins no further round; the last one and the end take some seconds.
+const QUICK: Duration = Duration::from_secs(240);
+
 /// The rounds of one version.
 pub(crate) struct OfVersion {
     pub(crate) version: u32,
@@ -79,19 +83,21 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     let until = arguments
         .minutes
         .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let arguments = Arc::new(arguments);
+    let mut running = Vec::new();
+    for version in arguments.versions.clone() {
+        let rounds = of_version(version, seed, all.clone(), until, Arc::clone(&arguments));
+        // On a task of its own: what blocks one server's rounds does not delay the other's.
+        let rounds = tokio::spawn(rounds);
+        if arguments.quick {
+            running.push(rounds);
+        } else {
+            running.push(tokio::spawn(std::future::ready(rounds.await?)));
+        }
+    }
     let mut results = Vec::new();
-    if arguments.quick {
-        let running = arguments
-            .versions
-            .iter()
-            .map(|version| of_version(*version, seed, &all, until, &arguments));
-        for result in futures_util::future::join_all(running).await {
-            results.push(result?);
-        }
-    } else {
-        for version in &arguments.versions {
-            results.push(of_version(*version, seed, &all, until, &arguments).await?);
-        }
+    for rounds in running {
+        results.push(rounds.await??);
     }
     if let Some(file) = &arguments.report {
         let about = About {
@@ -111,15 +117,16 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
 async fn of_version(
     version: u32,
     seed: u64,
-    faults: &[Fault],
+    faults: Vec<Fault>,
     until: Option<Instant>,
-    arguments: &RunArguments,
+    arguments: Arc<RunArguments>,
 ) -> anyhow::Result<OfVersion> {
     let load = Load {
         seed,
         processes: arguments.processes,
         callers: arguments.callers,
     };
+    let began = Instant::now();
     let mut random = StdRng::seed_from_u64(seed);
     let mut rounds = Vec::new();
     let mut parts = Vec::new();
@@ -132,6 +139,10 @@ async fn of_version(
         order.shuffle(&mut random);
         order.extend(last);
         for fault in &order {
+            if arguments.quick && began.elapsed() > QUICK {
+                rounds.push(round::without_time(fault));
+                continue;
+            }
             let ended = round::run(&mut stage, fault).await;
             show(version, &ended);
             let is_lost = matches!(ended.verdict, Verdict::Failed(_));
@@ -191,6 +202,7 @@ fn show(version: u32, ended: &Ended) {
         Verdict::Violated(violations) => ("VIOLATED", violations.iter().take(5).cloned().collect()),
         Verdict::Late(_) => ("LATE", Vec::new()),
         Verdict::NotPossible(reason) => ("not possible", vec![reason.clone()]),
+        Verdict::NoTime => ("no time", Vec::new()),
         Verdict::Failed(reason) => ("FAILED", vec![reason.clone()]),
     };
     let more = more.into_iter().map(|line| shortened(&line));
@@ -227,6 +239,7 @@ fn summary(results: &[OfVersion]) -> ExitCode {
     let not_possible = count(|verdict| matches!(verdict, Verdict::NotPossible(_)));
     let late = count(|verdict| matches!(verdict, Verdict::Late(_)));
     let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let no_time = count(|verdict| *verdict == Verdict::NoTime);
     let violated = count(|verdict| matches!(verdict, Verdict::Violated(_)));
     let sum = |of: fn(&Ended) -> usize| rounds.iter().map(|ended| of(ended)).sum::<usize>();
     for result in results {
@@ -238,7 +251,7 @@ fn summary(results: &[OfVersion]) -> ExitCode {
     }
     println!(
         "\n{} rounds: {kept} kept, {violated} violated, {late} late, {failed} failed, \
-         {not_possible} not possible",
+         {not_possible} not possible, {no_time} without time",
         rounds.len()
     );
     println!(

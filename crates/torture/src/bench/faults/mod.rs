@@ -48,6 +48,8 @@ pub(crate) enum Holds {
     Throughout,
     /// The process with a direct connection is served while the fault lasts.
     ThroughoutDirect,
+    /// Reads from a standby may show what was true a moment before.
+    StaleReads,
     /// What a lost server had acknowledged alone may be lost with it, and is counted.
     DeclaredLoss,
 }
@@ -83,6 +85,7 @@ impl Holds {
             Self::Afterwards => "service within 5 s afterwards",
             Self::Throughout => "service throughout",
             Self::ThroughoutDirect => "direct service throughout",
+            Self::StaleReads => "service afterwards; reads may be late",
             Self::DeclaredLoss => "loss is counted; nothing twice",
         }
     }

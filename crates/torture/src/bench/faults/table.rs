@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use nix::sys::signal::Signal;
 
-use super::Holds::{Afterwards, DeclaredLoss, Throughout, ThroughoutDirect};
+use super::Holds::{Afterwards, DeclaredLoss, StaleReads, Throughout, ThroughoutDirect};
 use super::{
     Fault, access, client, clock, ddl, limits, locks, network, pooler, replication, server,
     settings,
@@ -223,7 +223,7 @@ fn network_faults() -> Vec<Fault> {
             family: "network",
             what: "No byte of any open connection arrives any more; new ones are sound.",
             holds: Afterwards,
-            lasts: 1_500,
+            lasts: 3_000,
             inject: |stage| network::cut(stage, Cut::Silence, 1).boxed(),
         },
         Fault {
@@ -280,7 +280,7 @@ fn network_faults() -> Vec<Fault> {
             family: "network",
             what: "Each message is delayed by 10 to 40 ms.",
             holds: Throughout,
-            lasts: 1_500,
+            lasts: 2_500,
             inject: |stage| {
                 network::weather(
                     stage,
@@ -378,9 +378,9 @@ fn pooler_faults() -> Vec<Fault> {
         Fault {
             name: "pooler-stopped",
             family: "pooler",
-            what: "PgBouncer's process is stopped (SIGSTOP).",
-            holds: ThroughoutDirect,
-            lasts: 2_000,
+            what: "PgBouncer's process is stopped (SIGSTOP), with its locks.",
+            holds: Afterwards,
+            lasts: 2_500,
             inject: |stage| pooler::stopped(stage).boxed(),
         },
         Fault {
@@ -825,7 +825,7 @@ fn replication_faults() -> Vec<Fault> {
             name: "standby-instead",
             family: "replication",
             what: "All connections lead to a standby for a while.",
-            holds: Afterwards,
+            holds: StaleReads,
             lasts: 1_000,
             inject: |stage| replication::connected_to_standby(stage).boxed(),
         },
@@ -867,4 +867,29 @@ fn clock_faults() -> Vec<Fault> {
             inject: |stage| clock::shifted(stage, "-3600s").boxed(),
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_explained_in_the_documentation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/torture.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let faults = super::all();
+        let names: BTreeSet<_> = faults.iter().map(|fault| fault.name).collect();
+        assert_eq!(names.len(), faults.len());
+        for fault in &faults {
+            let line = format!(
+                "| `{}` | {} | {} |",
+                fault.name,
+                fault.what,
+                fault.holds.text()
+            );
+            assert!(page.contains(&line), "not in docs/torture.md: {line}");
+        }
+        let count = format!("each of its {} faults", faults.len());
+        assert!(page.contains(&count), "not in docs/torture.md: {count}");
+    }
 }
