@@ -55,6 +55,9 @@ pub(crate) struct RunArguments {
 /// After this time a quick run begins no further round; the last one and the end take some seconds.
 const QUICK: Duration = Duration::from_secs(240);
 
+/// The fault that needs the server on its own file system.
+const DISK_FULL: &str = "disk-full";
+
 /// The rounds of one version.
 pub(crate) struct OfVersion {
     pub(crate) version: u32,
@@ -133,11 +136,7 @@ async fn of_version(
     loop {
         let mut first = rounds.len();
         let mut stage = Stage::set(version, load).await?;
-        let (mut order, last): (Vec<Fault>, Vec<Fault>) = faults
-            .iter()
-            .partition(|fault| fault.family != "replication");
-        order.shuffle(&mut random);
-        order.extend(last);
+        let order = in_order(&faults, &mut random);
         for fault in &order {
             if arguments.quick && began.elapsed() > QUICK {
                 rounds.push(round::without_time(fault));
@@ -164,6 +163,22 @@ async fn of_version(
             });
         }
     }
+}
+
+/// Shuffles the faults. A failover moves the server to another disk, so those faults come in the
+/// middle, after the fault of the disk, and no quick run lacks them.
+fn in_order(faults: &[Fault], random: &mut StdRng) -> Vec<Fault> {
+    let (moving, mut order): (Vec<Fault>, Vec<Fault>) = faults
+        .iter()
+        .partition(|fault| fault.family == "replication");
+    order.shuffle(random);
+    let middle = order.len() / 2;
+    let of_disk = order.iter().position(|fault| fault.name == DISK_FULL);
+    if let Some(late) = of_disk.filter(|place| *place >= middle) {
+        order.swap(late, middle / 2);
+    }
+    order.splice(middle..middle, moving);
+    order
 }
 
 fn chosen(only: &[String]) -> anyhow::Result<Vec<Fault>> {
@@ -265,5 +280,26 @@ fn summary(results: &[OfVersion]) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_in_the_order_and_the_disk_is_full_before_a_failover() {
+        let faults = faults::all();
+        for seed in 0..50 {
+            let order = in_order(&faults, &mut StdRng::seed_from_u64(seed));
+            let names: BTreeSet<_> = order.iter().map(|fault| fault.name).collect();
+            assert_eq!((order.len(), names.len()), (faults.len(), faults.len()));
+            let place = |name| order.iter().position(|fault| fault.name == name).unwrap();
+            assert!(place(DISK_FULL) < place("failover"), "seed {seed}");
+            assert!(
+                place("failover-with-loss") < faults.len() * 2 / 3,
+                "seed {seed}"
+            );
+        }
     }
 }

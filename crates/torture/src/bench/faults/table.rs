@@ -12,7 +12,7 @@ use super::{
 };
 use crate::bench::proxy::{AtCommit, Cut, Flow, Weather};
 
-/// Returns all faults. Those that move the server to another machine come last.
+/// Returns all faults, by family.
 pub(crate) fn all() -> Vec<Fault> {
     [
         server_faults(),
