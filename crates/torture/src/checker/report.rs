@@ -70,6 +70,8 @@ pub struct Checked {
     pub entries_reads: usize,
     /// Calls that were put into one order: reads, and requests that are in the books.
     pub ordered_calls: usize,
+    /// Reads of these that `adya` did not get, because all together were too long.
+    pub reads_left_out: usize,
 }
 
 impl Report {
@@ -100,7 +102,7 @@ impl fmt::Display for Checked {
             "{} calls, {} keys ({} acknowledged, {} rejected, {} with an unknown outcome, \
              {} with several answers), {} accounts, {} entries, {} transfers, {} holds, \
              {} reversals, {} reads of balances ({} of all accounts), {} reads of entries, \
-             {} calls in order",
+             {} calls in order ({} reads not by adya)",
             self.calls,
             self.keys,
             self.acknowledged,
@@ -116,6 +118,7 @@ impl fmt::Display for Checked {
             self.covering_reads,
             self.entries_reads,
             self.ordered_calls,
+            self.reads_left_out,
         )
     }
 }

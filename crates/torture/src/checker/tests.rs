@@ -3,8 +3,8 @@
 mod edits;
 mod stories;
 
-use super::{Invariant, Report, check};
-use crate::simulation::{Settings, simulate};
+use super::{Invariant, Report, check, check_by_rules};
+use crate::simulation::{Defect, Settings, simulate};
 use edits::Edit;
 
 /// Requires that a report has a violation of an invariant with a text.
@@ -28,7 +28,7 @@ fn each_edit_of_a_right_history_is_a_violation() {
         };
         edit(&mut edited);
         require(
-            &check(&edited.history, &edited.books),
+            &check_by_rules(&edited.history, &edited.books),
             invariant,
             text,
             name,
@@ -62,4 +62,25 @@ fn violation_names_calls_keys_and_accounts() {
         "{shown}"
     );
     assert!(shown.ends_with(&text), "{shown}");
+}
+
+#[test]
+fn check_has_the_anomalies_that_adya_finds() {
+    let (history, books) = simulate(&Settings::new(5).with_defect(Defect::DirtyRead));
+    let text = "adya finds incompatible-order";
+    let report = check(&history, &books);
+    require(
+        &report,
+        Invariant::StrictSerialisability,
+        text,
+        "dirty read",
+    );
+    assert_eq!(report.checked.reads_left_out, 0);
+    let by_rules = check_by_rules(&history, &books);
+    assert!(
+        by_rules
+            .violations
+            .iter()
+            .all(|found| !found.detail.contains("adya"))
+    );
 }

@@ -6,7 +6,7 @@ use adya::{History, Opts, Valid, Workload};
 use super::lists::{ListCall, Lists, Seen};
 
 /// The most elements that the lists of all reads may have together: `adya` keeps each list.
-pub(super) const ELEMENTS_MAX: usize = 2_000_000;
+pub(super) const ELEMENTS_MAX: usize = 1_000_000;
 
 /// The judgement of `adya` on strict serialisability.
 ///

@@ -19,6 +19,9 @@ use crate::checker::{Invariant, Report};
 use crate::reader::History;
 use lists::Lists;
 
+/// The most characters of an explanation that are shown: it can have whole lists.
+const EXPLANATION_MAX: usize = 1_000;
+
 /// The judgements of both checkers on the same calls.
 ///
 /// # Example
@@ -73,5 +76,20 @@ pub(super) fn calls_have_an_order(view: &View<'_>, report: &mut Report) {
     report.checked.ordered_calls += lists.calls.len();
     for anomaly in own::anomalies(&lists) {
         report.violation(Invariant::StrictSerialisability, anomaly.to_string());
+    }
+}
+
+/// Requires that `adya` finds such an order too.
+pub(super) fn adya_finds_an_order(view: &View<'_>, report: &mut Report) {
+    let verdict = by_adya::judge(&Lists::of(view), by_adya::ELEMENTS_MAX);
+    report.checked.reads_left_out += verdict.left_out;
+    if !verdict.is_valid() {
+        let names = verdict.anomalies.join(", ");
+        let first = verdict.explanations.first().map_or("", String::as_str);
+        let shortened: String = first.chars().take(EXPLANATION_MAX).collect();
+        report.violation(
+            Invariant::StrictSerialisability,
+            format!("adya finds {names}: {}", shortened.replace('\n', " ")),
+        );
     }
 }

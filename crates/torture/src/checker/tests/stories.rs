@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::require;
 use crate::books::{Account, Books, Hold, Transfer};
-use crate::checker::{Invariant, check};
+use crate::checker::{Invariant, check_by_rules};
 use crate::history::{Answer, CallId, Entry, Event, Movement, Operation, Outcome, Request};
 use crate::reader::History;
 
@@ -193,17 +193,22 @@ impl Story {
     }
 
     fn is_right(&self) {
-        assert_eq!(check(&self.history, &self.books).violations, []);
+        assert_eq!(check_by_rules(&self.history, &self.books).violations, []);
     }
 
     fn violates(&self, invariant: Invariant, text: &str) {
-        require(&check(&self.history, &self.books), invariant, text, "story");
+        require(
+            &check_by_rules(&self.history, &self.books),
+            invariant,
+            text,
+            "story",
+        );
     }
 
     /// Requires a violation of one invariant alone.
     fn violates_only(&self, invariant: Invariant, text: &str) {
         self.violates(invariant, text);
-        for violation in check(&self.history, &self.books).violations {
+        for violation in check_by_rules(&self.history, &self.books).violations {
             assert_eq!(violation.invariant, invariant, "{violation}");
         }
     }
@@ -370,4 +375,125 @@ fn reversal_of_a_transfer_that_is_not_there_is_a_violation() {
     story.pays((0, 5), "one", A, 5);
     story.books.transfers[0].reverses = Some(Uuid::nil());
     story.violates(Invariant::ReversalSums, "does not exist");
+}
+
+#[test]
+fn balance_at_its_least_is_right_and_less_is_not() {
+    let mut story = Story::new();
+    story.pays((10, 20), "all", A, 100);
+    story.is_right();
+    story.pays((30, 40), "more", A, 1);
+    story.violates_only(Invariant::LeastBalance, "less than the least balance 0");
+}
+
+#[test]
+fn transfer_can_spend_all_that_an_open_hold_leaves() {
+    for (amount, is_right) in [(40, true), (41, false)] {
+        let mut story = Story::new();
+        story.reserves((0, 5), "hold", 60);
+        story.pays((10, 20), "pay", A, amount);
+        story.books.accounts[1].held = Decimal::from(60);
+        if is_right {
+            story.is_right();
+        } else {
+            story.violates(Invariant::LeastBalance, "too little for open holds of 60");
+            story.violates(Invariant::LeastBalance, "of which 60 are held");
+        }
+    }
+}
+
+#[test]
+fn transfer_that_began_when_the_hold_was_answered_can_have_been_before_it() {
+    let mut story = Story::new();
+    story.reserves((0, 10), "hold", 60);
+    story.pays((10, 20), "pay", A, 50);
+    story.releases((21, 40), "release");
+    story.is_right();
+}
+
+#[test]
+fn hold_with_an_end_can_be_over_at_any_time() {
+    let mut story = Story::new();
+    story.reserves((0, 5), "hold", 60);
+    story.pays((10, 20), "pay", A, 50);
+    story.releases((21, 40), "release");
+    for event in &mut story.history.events {
+        if let Event::Sent {
+            operation:
+                Operation::Write {
+                    request: Request::Hold { expires_at, .. },
+                    ..
+                },
+            ..
+        } = event
+        {
+            *expires_at = Some(0);
+        }
+    }
+    story.is_right();
+}
+
+#[test]
+fn rejection_is_wrong_only_after_the_receipt() {
+    for (sent, is_right) in [(19, true), (20, true), (21, false)] {
+        let mut story = Story::new();
+        story.pays((10, 20), "one", A, 5);
+        let movement = Movement {
+            from: A,
+            to: BANK,
+            amount: Decimal::from(5),
+        };
+        let kind = "insufficient_funds".to_owned();
+        let outcome = Outcome::Rejected { kind };
+        let key = "one".to_owned();
+        let request = Request::Transfer(movement);
+        let operation = Operation::Write { key, request };
+        story.call((sent, 30), operation, Answer::Outcome { outcome });
+        if is_right {
+            story.is_right();
+        } else {
+            story.violates_only(Invariant::StableAnswer, "was rejected after it");
+        }
+    }
+}
+
+#[test]
+fn call_can_end_at_the_time_at_which_it_began() {
+    let mut story = Story::new();
+    story.pays((10, 10), "one", A, 5);
+    story.is_right();
+}
+
+#[test]
+fn list_with_a_transfer_twice_is_an_anomaly() {
+    let mut story = Story::new();
+    story.pays((10, 20), "one", A, 5);
+    let first = story.books.entries[0];
+    story.books.entries.push(Entry { number: 2, ..first });
+    let text = "duplicate element: account";
+    story.violates(Invariant::StrictSerialisability, text);
+}
+
+#[test]
+fn last_capture_that_leaves_a_rest_does_not_end_its_hold() {
+    let mut story = Story::new();
+    story.reserves((0, 5), "hold", 60);
+    story.captures((10, 20), "capture", 40);
+    story.books.accounts[1].held = Decimal::from(20);
+    story.is_right();
+    for event in &mut story.history.events {
+        if let Event::Sent {
+            operation:
+                Operation::Write {
+                    request: Request::Capture { is_final, .. },
+                    ..
+                },
+            ..
+        } = event
+        {
+            *is_final = true;
+        }
+    }
+    let text = "was ended by key \"capture\", and 40 of it are over";
+    story.violates_only(Invariant::HoldSums, text);
 }
