@@ -53,15 +53,20 @@ pub(crate) async fn start(version: u32, folder: &Path, password: &str) -> anyhow
     Node::copy(programs, folder.to_owned(), source.url(), false).await
 }
 
-/// Opens the accounts of a round; the first is the hot one.
-pub(crate) async fn open_accounts(node: &Node, password: &str) -> anyhow::Result<Vec<Uuid>> {
+/// Connects as the load's role, directly to the server.
+pub(crate) async fn connect(node: &Node, password: &str) -> anyhow::Result<Database> {
     let url = format!(
         "postgresql://{TELLER}:{password}@127.0.0.1:{}/{DATABASE}",
         node.port()
     );
     let mut config = DatabaseConfig::from_url(&url)?;
     config.pool_max = 1;
-    let database = Database::connect(config).await?;
+    Ok(Database::connect(config).await?)
+}
+
+/// Opens the accounts of a round; the first is the hot one.
+pub(crate) async fn open_accounts(node: &Node, password: &str) -> anyhow::Result<Vec<Uuid>> {
+    let database = connect(node, password).await?;
     let currency = Currency::from_code(CURRENCY)?;
     let ada = customers::create(&database, &NewCustomer::individual("Ada", "Lovelace")).await?;
     let mut opened = Vec::new();

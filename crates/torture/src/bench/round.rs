@@ -204,7 +204,10 @@ async fn check(
     let books = bank::books(&stage.node, &stage.accounts).await?;
     ended.errors = judge::errors(&history.events);
     ended.judgement = judge::judge(&history.events, &books);
-    if fault.holds != Holds::DeclaredLoss {
+    if fault.holds == Holds::DeclaredLoss {
+        let is_twice = |text: &&String| text.ends_with(" times");
+        violations.extend(ended.judgement.violations.iter().filter(is_twice).cloned());
+    } else {
         violations.append(&mut ended.judgement.violations);
         let report = tokio::task::spawn_blocking(move || checker::check(&history, &books)).await?;
         let counts = |violation: &&Violation| {

@@ -107,6 +107,20 @@ impl Stage {
         self.fleet.load(self.round, &self.accounts)
     }
 
+    /// Opens two accounts that the load does not use.
+    pub(crate) async fn accounts_apart(&self) -> anyhow::Result<[Uuid; 2]> {
+        let opened = bank::open_accounts(&self.node, &self.password).await?;
+        let [first, second, ..] = opened.as_slice() else {
+            anyhow::bail!("no accounts");
+        };
+        Ok([*first, *second])
+    }
+
+    /// Connects to the server as the load does, without a proxy.
+    pub(crate) async fn database(&self) -> anyhow::Result<neobank_db::Database> {
+        bank::connect(&self.node, &self.password).await
+    }
+
     /// Starts all that has ended, and calms the network.
     pub(crate) async fn recover(&mut self) -> anyhow::Result<()> {
         for proxy in [&self.direct_proxy, &self.pooled_proxy, &self.pool_proxy] {

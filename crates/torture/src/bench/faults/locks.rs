@@ -1,12 +1,14 @@
 //! Faults of locks that other sessions hold.
 
 use futures_util::FutureExt;
+use neobank_domain::{AccountId, Currency, Ledger, Money, Request, TransferRequest};
 use nix::sys::signal::Signal;
 
 use super::{Healing, by_ending};
 use crate::bench::bank::DATABASE;
 use crate::bench::node::signal;
 use crate::bench::stage::Stage;
+use crate::bench::worker::CURRENCY;
 
 /// Runs statements in a transaction that stays open. `$hot` in them is the hot account.
 pub(super) async fn held(stage: &mut Stage, sql: &str) -> anyhow::Result<Healing> {
@@ -34,6 +36,33 @@ pub(super) async fn held_by_stopped(stage: &mut Stage) -> anyhow::Result<Healing
         async move {
             signal(process, Signal::SIGCONT)?;
             drop(client);
+            Ok(())
+        }
+        .boxed()
+    }))
+}
+
+/// Uses every tenth of the load's next keys for transfers of its own, in a transaction that stays
+/// open and is rolled back.
+pub(super) async fn keys_held(stage: &mut Stage) -> anyhow::Result<Healing> {
+    let [from, to] = stage.accounts_apart().await?.map(AccountId::from);
+    let database = stage.database().await?;
+    let ledger = Ledger::new(database.clone());
+    let cent = Money::parse("0.01", Currency::from_code(CURRENCY)?)?;
+    let mut requests = Vec::new();
+    for worker in &stage.fleet.workers {
+        for number in (0..400).step_by(10) {
+            let key = format!("{}-{}-{number}", stage.round, worker.process);
+            let transfer = TransferRequest::new(from, to, cent);
+            requests.push(Request::from(transfer.with_idempotency_key(key)));
+        }
+    }
+    let mut transaction = database.begin().await?;
+    ledger.submit_all_in(&mut transaction, &requests).await?;
+    Ok(Box::new(move |_| {
+        async move {
+            transaction.rollback().await?;
+            database.close();
             Ok(())
         }
         .boxed()

@@ -39,21 +39,55 @@ pub(super) async fn failover(stage: &mut Stage) -> anyhow::Result<Healing> {
     Ok(by_itself())
 }
 
+/// Stops a synchronous standby, and cancels the waits for it: what is committed then is not
+/// replicated, and its callers must not be told that all is well.
+pub(super) async fn wait_cancelled(stage: &mut Stage) -> anyhow::Result<Healing> {
+    let healing = standby_lost(stage).await?;
+    for _ in 0..8 {
+        stage
+            .node
+            .sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'teller'")
+            .await?;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    Ok(healing)
+}
+
+/// Stops a synchronous standby, ends the sessions that wait for it, kills the primary, and promotes
+/// the standby, which lacks what was committed meanwhile.
+pub(super) async fn failover_after_loss(stage: &mut Stage) -> anyhow::Result<Healing> {
+    let standby = synchronous(stage).await?;
+    let stopped = standby.processes();
+    for process in &stopped {
+        let _ = crate::bench::node::signal(*process, Signal::SIGSTOP);
+    }
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage
+            .node
+            .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'teller'")
+            .await?;
+    }
+    stage.node.end(Signal::SIGKILL).await?;
+    for process in stopped {
+        let _ = crate::bench::node::signal(process, Signal::SIGCONT);
+    }
+    promote(stage, standby).await?;
+    Ok(by_itself())
+}
+
 /// Kills the primary while an asynchronous standby lags behind it, and promotes that.
 pub(super) async fn lossy_failover(stage: &mut Stage) -> anyhow::Result<Healing> {
     let standby = follower(stage).await?;
     // What the primary acknowledges from now on, the standby does not get.
-    for process in standby.processes() {
-        let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&command).contains("walreceiver") {
-            crate::bench::node::signal(process, Signal::SIGSTOP)?;
-        }
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let client = standby.connect("postgres").await?;
+    client
+        .batch_execute("ALTER SYSTEM SET primary_conninfo = ''")
+        .await?;
+    client.batch_execute("SELECT pg_reload_conf()").await?;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(700)).await;
     stage.node.end(Signal::SIGKILL).await?;
-    for process in standby.processes() {
-        let _ = crate::bench::node::signal(process, Signal::SIGCONT);
-    }
     promote(stage, standby).await?;
     Ok(by_itself())
 }

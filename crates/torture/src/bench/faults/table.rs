@@ -519,6 +519,14 @@ fn locks_faults() -> Vec<Fault> {
             inject: |stage| locks::advisory_taken(stage).boxed(),
         },
         Fault {
+            name: "keys-held",
+            family: "locks",
+            what: "An open transaction has used every tenth of the load's next keys.",
+            holds: Throughout,
+            lasts: 2_500,
+            inject: |stage| locks::keys_held(stage).boxed(),
+        },
+        Fault {
             name: "snapshot-held",
             family: "locks",
             what: "An open transaction holds an old snapshot.",
@@ -828,6 +836,22 @@ fn replication_faults() -> Vec<Fault> {
             holds: StaleReads,
             lasts: 1_000,
             inject: |stage| replication::connected_to_standby(stage).boxed(),
+        },
+        Fault {
+            name: "standby-wait-cancelled",
+            family: "replication",
+            what: "The synchronous standby is stopped, and the waits for it are cancelled.",
+            holds: Afterwards,
+            lasts: 500,
+            inject: |stage| replication::wait_cancelled(stage).boxed(),
+        },
+        Fault {
+            name: "failover-after-loss",
+            family: "replication",
+            what: "As standby-lost; waiting sessions end, the primary dies, the standby is promoted.",
+            holds: Afterwards,
+            lasts: 100,
+            inject: |stage| replication::failover_after_loss(stage).boxed(),
         },
         Fault {
             name: "failover",
