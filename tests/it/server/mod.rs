@@ -14,6 +14,7 @@ mod money;
 mod rates;
 mod reads;
 mod reversals;
+mod secrets;
 mod settings;
 mod storm;
 mod streams;

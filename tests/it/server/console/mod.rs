@@ -125,6 +125,21 @@ impl Browser {
     }
 }
 
+/// Signs in at a service, and returns the status and the secrets that the browser got: the token of
+/// the form and the values of the cookies.
+pub(super) async fn sign_in(address: &str, secret: &str) -> (u16, Vec<String>) {
+    let mut browser = Browser {
+        address: address.to_owned(),
+        cookie: String::new(),
+    };
+    let token = browser.get("/console/sign-in").await.field("token");
+    let page = browser.sign_in(secret).await;
+    let (_, session) = browser.cookie.split_once('=').unwrap();
+    let secrets = [token, session.to_owned()];
+    let secrets = secrets.into_iter().filter(|text| !text.is_empty());
+    (page.status, secrets.collect())
+}
+
 /// Creates a key and returns it.
 async fn secret(bank: &TestBank, scopes: &[Scope], change: impl FnOnce(&mut NewApiKey)) -> String {
     let header = key(bank, scopes, change).await;

@@ -2,7 +2,7 @@
 
 mod delivery;
 mod destinations;
-mod receiver;
+pub(super) mod receiver;
 mod resources;
 mod servers;
 
@@ -46,7 +46,11 @@ struct Setup {
 
 impl Setup {
     async fn on(bank: TestBank) -> Self {
-        let service = Service::on(&bank, limits()).await;
+        Self::of(bank, limits()).await
+    }
+
+    async fn of(bank: TestBank, limits: Limits) -> Self {
+        let service = Service::on(&bank, limits).await;
         let bearer = key(&bank, &[Scope::Admin], |_| {}).await;
         let from = bank.account(czk("1000")).await;
         let to = bank.account(czk("0")).await;
