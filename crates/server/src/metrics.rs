@@ -1,11 +1,13 @@
 //! The figures of the service, and their page in Prometheus' text format.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
 
 use crate::state::ServiceState;
+use crate::tls::Expiry;
 
 /// Counts of answers by the class of their status, of rejected connections, and of requests above a
 /// rate.
@@ -15,6 +17,7 @@ pub(crate) struct Metrics {
     connections_rejected: AtomicU64,
     callers_limited: AtomicU64,
     attempts_limited: AtomicU64,
+    certificate: OnceLock<Expiry>,
 }
 
 impl Metrics {
@@ -35,6 +38,13 @@ impl Metrics {
 
     pub(crate) fn attempt_limited(&self) {
         self.attempts_limited.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    /// Notes that the service encrypts with a certificate.
+    pub(crate) fn has_certificate(&self, expiry: &Expiry) {
+        let _ = self.certificate.set(expiry.clone());
     }
 }
 
@@ -121,6 +131,7 @@ pub(crate) fn page(state: &ServiceState) -> String {
 pub(crate) fn families(state: &ServiceState) -> Vec<Family> {
     let mut families = vec![answers(state.metrics())];
     families.extend(of_requests(state));
+    families.push(certificate(state.metrics()));
     families.extend(of_group_commit(state));
     families.extend(state.webhooks().families());
     families
@@ -136,6 +147,17 @@ fn answers(metrics: &Metrics) -> Family {
         kind: Kind::Counter,
         help: "Answers by the class of their status.",
         samples: samples.collect(),
+    }
+}
+
+/// The figure has no sample without TLS.
+fn certificate(metrics: &Metrics) -> Family {
+    let end = metrics.certificate.get().and_then(Expiry::get);
+    Family {
+        name: "neobank_tls_certificate_expiration_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "The time at which the certificate in use, or one of its issuers, expires.",
+        samples: end.map(|end| Sample::new([], end)).into_iter().collect(),
     }
 }
 

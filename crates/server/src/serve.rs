@@ -76,6 +76,7 @@ impl Server {
         if let Some(address) = self.address.strip_prefix("http://") {
             self.address = format!("https://{address}");
         }
+        self.state.metrics().has_certificate(tls.expiry());
         self.tls = Some(tls);
         self
     }

@@ -24,6 +24,7 @@ on_both_versions!(
     transfer_over_tls_moves_money_and_answers_ask_for_tls_alone,
     plain_http_on_a_tls_port_is_closed_and_frees_its_place,
     exchanged_certificate_is_for_new_connections_and_old_ones_go_on,
+    metrics_have_the_expiry_of_the_certificate_in_use,
     broken_certificate_keeps_the_old_one_until_a_right_one_comes,
     unfinished_handshakes_do_not_stop_others_and_end_in_time,
     command_with_a_certificate_listens_for_other_machines_and_rejects_a_wrong_pair,
@@ -87,6 +88,19 @@ impl Pair {
                 Err(error) => assert!(begun.elapsed() < Duration::from_secs(20), "{error}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Pair {
+    /// Makes a certificate that expires at the end of a year.
+    fn until(year: i32) -> Self {
+        let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(year, 12, 31);
+        let key = rcgen::KeyPair::generate().unwrap();
+        Self {
+            certificate: parameters.self_signed(&key).unwrap(),
+            key: key.serialize_pem(),
         }
     }
 }
@@ -234,6 +248,27 @@ async fn exchanged_certificate_is_for_new_connections_and_old_ones_go_on(bank: T
     let error = old.connect(address).await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate"), "{error}");
     assert_starts(&on_open_connection(&mut open).await, "HTTP/1.1 200 ");
+}
+
+async fn metrics_have_the_expiry_of_the_certificate_in_use(bank: TestBank) {
+    const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: bank\r\nconnection: close\r\n\r\n";
+    const NAME: &str = "\nneobank_tls_certificate_expiration_timestamp_seconds ";
+    let service = Encrypted::on(&bank, Limits::default()).await;
+    let old = Pair::until(2041);
+    old.write(&service.files);
+    old.send_until_taken(&service.address).await;
+    let page = old.send(&service.address, METRICS).await.unwrap();
+    // The second, as `date --utc --date=2041-12-31 +%s` prints it.
+    assert!(page.contains(&format!("{NAME}2272060800\n")), "{page}");
+    let new = Pair::until(2042);
+    new.write(&service.files);
+    new.send_until_taken(&service.address).await;
+    let page = new.send(&service.address, METRICS).await.unwrap();
+    assert!(page.contains(&format!("{NAME}2303596800\n")), "{page}");
+    let plain = super::Service::on(&bank, Limits::default()).await;
+    let page = plain.send("GET", "/metrics", &[], "").await;
+    let page = page.body.as_str().unwrap();
+    assert!(!page.contains(NAME), "{page}");
 }
 
 async fn broken_certificate_keeps_the_old_one_until_a_right_one_comes(bank: TestBank) {

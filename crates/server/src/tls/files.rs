@@ -11,6 +11,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
+use super::expiry::end_of;
+
 /// The files of a certificate and its private key, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -82,8 +84,8 @@ struct FileStamp {
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 impl TlsFiles {
-    /// Reads both files.
-    pub(super) fn read(&self) -> Result<ServerConfig, TlsError> {
+    /// Reads both files, and returns the end of the certificate's validity too.
+    pub(super) fn read(&self) -> Result<(Arc<ServerConfig>, Option<i64>), TlsError> {
         let certificates: Result<Vec<_>, _> =
             CertificateDer::pem_slice_iter(&bytes(&self.certificate)?).collect();
         let certificates = certificates.unwrap_or_default();
@@ -96,7 +98,9 @@ impl TlsFiles {
         let key = key.map_err(|_| TlsError::NoPrivateKey {
             path: self.key.clone(),
         })?;
-        config(certificates, key).map_err(|reason| self.unusable(reason))
+        let end = end_of(&certificates);
+        let config = config(certificates, key).map_err(|reason| self.unusable(reason))?;
+        Ok((Arc::new(config), end))
     }
 
     pub(super) fn stamp(&self) -> Stamp {

@@ -1,5 +1,6 @@
 //! TLS of the service: the certificate, its exchange while the service runs, and the handshake.
 
+mod expiry;
 mod files;
 mod reload;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+pub(crate) use expiry::Expiry;
 use files::Stamp;
 pub use files::{TlsError, TlsFiles};
 
@@ -23,6 +25,7 @@ pub struct Tls {
     /// The state of the files before they were read.
     stamp: Stamp,
     config: Arc<ServerConfig>,
+    expiry: Expiry,
 }
 
 /// Debug output has the paths and omits the key.
@@ -40,12 +43,20 @@ impl Tls {
     /// [`TlsError`] if a file cannot be read or used, or the key is not the certificate's.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let stamp = files.stamp();
-        let config = Arc::new(files.read()?);
+        let (config, end) = files.read()?;
+        let expiry = Expiry::default();
+        expiry.set(end);
         Ok(Self {
             files,
             stamp,
             config,
+            expiry,
         })
+    }
+
+    /// The end of the certificate's validity, which a reload changes.
+    pub(crate) const fn expiry(&self) -> &Expiry {
+        &self.expiry
     }
 
     /// Starts to watch the files. The watch ends when the returned value is dropped.

@@ -50,9 +50,10 @@ fn look(tls: &mut Tls) -> Option<Arc<ServerConfig>> {
     tls.stamp = stamp;
     let path = tls.files.certificate.display();
     match tls.files.read() {
-        Ok(config) => {
+        Ok((config, end)) => {
             tracing::info!("new connections get the new certificate of {path}");
-            Some(Arc::new(config))
+            tls.expiry.set(end);
+            Some(config)
         }
         Err(error) => {
             tracing::warn!("the certificate is kept, because the new one is wrong: {error}");
