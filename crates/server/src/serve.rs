@@ -153,7 +153,7 @@ impl Server {
         drop(self.listener);
         let _ = draining.send(true);
         let unfinished = places.all_left(limits.drain_timeout).await;
-        workers.finish(limits.drain_timeout).await;
+        workers.finish().await;
         unfinished
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use neobank_domain::Ledger;
 use neobank_domain::chain;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::state::ServiceState;
@@ -28,6 +29,8 @@ pub struct Workers {
 pub(crate) struct RunningWorkers {
     _tasks: JoinSet<()>,
     webhooks: JoinSet<()>,
+    /// Tells webhooks that their attempts are waited for no longer.
+    give_up: watch::Sender<bool>,
 }
 
 /// The most records that one call seals.
@@ -35,6 +38,9 @@ const RECORDS_MAX: u32 = 20_000;
 
 /// The most holds whose end one call records.
 const HOLDS_MAX: usize = 500;
+
+/// The longest time in which the webhooks are given back when the service stops.
+const RELEASE_TIME: Duration = Duration::from_secs(3);
 
 /// The actor of the ends of holds.
 const ACTOR: &str = "service:expiry";
@@ -75,22 +81,25 @@ impl Workers {
             tasks.spawn(expire(ledger, pause));
         }
         let mut webhooks = JoinSet::new();
+        let (give_up, given_up) = watch::channel(false);
         if self.webhooks {
-            webhooks.spawn(supervise(state.clone()));
+            webhooks.spawn(supervise(state.clone(), given_up));
         }
         RunningWorkers {
             _tasks: tasks,
             webhooks,
+            give_up,
         }
     }
 }
 
 impl RunningWorkers {
-    /// Waits for the attempts of webhooks at work, which end when the service stops, for at most
-    /// `limit`.
-    pub(crate) async fn finish(mut self, limit: Duration) {
+    /// Gives up the attempts of webhooks at work, which have had the time of the requests, and gives
+    /// the webhooks to another server.
+    pub(crate) async fn finish(mut self) {
+        self.give_up.send_replace(true);
         let ended = async { while self.webhooks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(limit, ended).await;
+        let _ = tokio::time::timeout(RELEASE_TIME, ended).await;
     }
 }
 

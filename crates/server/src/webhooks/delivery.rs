@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use neobank_db::locks::{LockError, LockLease};
+use neobank_db::locks::LockError;
 use neobank_domain::events::{Event, EventError};
 use neobank_domain::ledger::Actor;
 use neobank_domain::webhooks::delivery::{self, FailedAttempt, NotedFailure};
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::attempt::{Failure, Outcome, Sender};
 use super::backoff;
-use super::connection::Connector;
+use super::lease::Lease;
 use super::message::Message;
 use super::options::WebhookOptions;
 use crate::state::ServiceState;
@@ -37,10 +37,12 @@ pub(super) struct Delivery {
     state: ServiceState,
     options: WebhookOptions,
     webhook: WebhookId,
-    lease: LockLease,
+    lease: Lease,
     /// The webhook as the supervisor saw it last.
     seen: watch::Receiver<Arc<Webhook>>,
     sender: Sender,
+    /// True when the service stops and waits for attempts no longer.
+    given_up: watch::Receiver<bool>,
 }
 
 /// The reason for which the work on a webhook pauses.
@@ -58,6 +60,8 @@ enum Interruption {
     Database(#[from] neobank_db::DatabaseError),
     #[error("the message was not written: {0}")]
     Message(#[from] serde_json::Error),
+    #[error("the service stops")]
+    GivenUp,
 }
 
 /// The next step after some work.
@@ -75,12 +79,12 @@ impl Delivery {
     pub(super) fn new(
         state: ServiceState,
         options: WebhookOptions,
-        connector: Connector,
-        lease: LockLease,
+        sender: Sender,
+        lease: Lease,
         seen: watch::Receiver<Arc<Webhook>>,
+        given_up: watch::Receiver<bool>,
     ) -> Self {
         let webhook = seen.borrow().webhook_id;
-        let sender = Sender::new(connector, options);
         Self {
             state,
             options,
@@ -88,6 +92,7 @@ impl Delivery {
             lease,
             seen,
             sender,
+            given_up,
         }
     }
 
@@ -97,7 +102,7 @@ impl Delivery {
             match self.step().await {
                 Ok(Step::Continue) => {}
                 Ok(Step::Wait(pause)) => self.wait(pause).await,
-                Ok(Step::End) => break,
+                Ok(Step::End) | Err(Interruption::GivenUp) => break,
                 Err(Interruption::Lock(LockError::Lost { .. })) => return,
                 Err(error) => {
                     tracing::warn!(webhook = %self.webhook, "no event was sent: {error}");
@@ -119,7 +124,7 @@ impl Delivery {
 
     /// Makes an attempt for a dead letter, or sends a page of events.
     async fn step(&mut self) -> Result<Step, Interruption> {
-        self.keep_lease().await?;
+        self.lease.keep(self.state.database()).await?;
         let seen = Arc::clone(&self.seen.borrow_and_update());
         if let Some(pause) = self.idle(&seen) {
             return Ok(Step::Wait(pause));
@@ -163,19 +168,6 @@ impl Delivery {
         Some(rest.min(self.options.longest_pause))
     }
 
-    /// Renews the lease if an attempt may take longer than it lasts.
-    async fn keep_lease(&mut self) -> Result<(), LockError> {
-        let rest = self
-            .lease
-            .valid_until()
-            .saturating_duration_since(Instant::now());
-        if rest < self.options.attempt_time() {
-            let time = self.options.lease_time();
-            self.lease.renew(self.state.database(), time).await?;
-        }
-        Ok(())
-    }
-
     async fn send_page(
         &mut self,
         webhook: &Webhook,
@@ -195,9 +187,9 @@ impl Delivery {
             if self.state.is_stopping() || began.elapsed() > FRESH {
                 break;
             }
-            self.keep_lease().await?;
+            self.lease.keep(&database).await?;
             let message = Message::of(event)?;
-            match self.attempt(webhook, secrets, &message).await {
+            match self.attempt(webhook, secrets, &message).await? {
                 Outcome::Accepted => {
                     if !delivery::advance(&database, self.webhook, (from, position), true).await? {
                         return Ok(Step::Continue);
@@ -221,15 +213,24 @@ impl Delivery {
         webhook: &Webhook,
         secrets: &[WebhookSecret],
         message: &Message,
-    ) -> Outcome {
-        let outcome = self.sender.attempt(&webhook.url, secrets, message).await;
+    ) -> Result<Outcome, Interruption> {
+        let database = self.state.database();
+        // An attempt that is given up may have reached the receiver. It comes again under the same
+        // identifier, from the server that has the webhook then.
+        let outcome = tokio::select! {
+            outcome = self.sender.attempt(&webhook.url, secrets, message) => outcome,
+            error = self.lease.keep_on(database) => return Err(error.into()),
+            _ = self.given_up.wait_for(|given_up| *given_up) => {
+                return Err(Interruption::GivenUp);
+            }
+        };
         let is_accepted = outcome == Outcome::Accepted;
         self.state.webhooks().attempted(self.webhook, is_accepted);
         if let Outcome::Failed(failure) = &outcome {
             let (id, status) = (&message.id, failure.status);
             tracing::info!(webhook = %self.webhook, message = id, status, "not accepted: {}", failure.error);
         }
-        outcome
+        Ok(outcome)
     }
 
     async fn fail(
@@ -268,7 +269,7 @@ impl Delivery {
             return Ok(Step::Wait(self.options.poll_interval));
         };
         let message = Message::of(event)?;
-        let failed = match self.attempt(webhook, secrets, &message).await {
+        let failed = match self.attempt(webhook, secrets, &message).await? {
             Outcome::Accepted => None,
             Outcome::Gone => return self.disable().await,
             Outcome::Failed(failure) => {

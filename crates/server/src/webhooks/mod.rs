@@ -11,6 +11,7 @@ mod connection;
 mod counts;
 mod delivery;
 mod destination;
+mod lease;
 mod message;
 mod options;
 mod secret;

@@ -15,6 +15,10 @@ pub struct WebhookOptions {
     pub first_pause: Duration,
     /// The longest pause between two attempts.
     pub longest_pause: Duration,
+    /// The longest time after which another server goes on with the webhooks of one that was killed.
+    /// A server renews its lease when half of it is over, also during an attempt. A shorter lease
+    /// costs more renewals, and is lost while the database is away for a moment.
+    pub lease_time: Duration,
     /// The pause between two looks at the webhooks and at the end of the sealed order.
     pub poll_interval: Duration,
 }
@@ -26,27 +30,25 @@ impl Default for WebhookOptions {
             attempt_timeout: Duration::from_secs(15),
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(300),
+            lease_time: Duration::from_secs(10),
             poll_interval: Duration::from_millis(500),
         }
     }
 }
 
-/// The part of a lease that is left when an attempt ends: time to store what became of it.
-const LEASE_MARGIN: Duration = Duration::from_secs(2);
-
 impl WebhookOptions {
-    /// The time for which a server has a webhook to itself, unless it renews it.
-    pub(crate) fn lease_time(&self) -> Duration {
-        (self.attempt_timeout + LEASE_MARGIN) * 2
+    /// The part of a lease at whose beginning a server renews it.
+    pub(crate) fn renewal_time(&self) -> Duration {
+        self.lease_time / 2
     }
 
-    /// The part of a lease that an attempt needs.
-    pub(crate) fn attempt_time(&self) -> Duration {
-        self.attempt_timeout + LEASE_MARGIN
+    /// The part of a lease that is left when an attempt ends: time to store what became of it.
+    pub(crate) fn lease_margin(&self) -> Duration {
+        self.lease_time / 5
     }
 
     /// The pause between two tries to take a webhook that another server has.
     pub(crate) fn lease_pause(&self) -> Duration {
-        self.lease_time() / 8
+        self.lease_time / 8
     }
 }

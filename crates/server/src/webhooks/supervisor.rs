@@ -10,16 +10,19 @@ use neobank_domain::webhooks::{self, Webhook};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::attempt::Sender;
 use super::connection::Connector;
 use super::delivery::Delivery;
+use super::lease::Lease;
 use super::options::WebhookOptions;
 use crate::state::ServiceState;
 
 /// The namespace of the leases.
 const NAMESPACE: &str = "webhook";
 
-/// Sends the events of all webhooks until the service stops, and then ends the attempts at work.
-pub(crate) async fn supervise(state: ServiceState) {
+/// Sends the events of all webhooks until the service stops, and then ends the attempts at work, or
+/// gives them up when told.
+pub(crate) async fn supervise(state: ServiceState, given_up: watch::Receiver<bool>) {
     let options = state.limits().webhooks;
     let connector = match Connector::new(options) {
         Ok(connector) => connector,
@@ -32,6 +35,7 @@ pub(crate) async fn supervise(state: ServiceState) {
         state,
         options,
         connector,
+        given_up,
         deliveries: JoinSet::new(),
         at_work: BTreeMap::new(),
         next_try: HashMap::new(),
@@ -40,6 +44,8 @@ pub(crate) async fn supervise(state: ServiceState) {
         supervisor.look().await;
         tokio::time::sleep(options.poll_interval).await;
     }
+    // Those that wait end their wait when nothing tells them more.
+    supervisor.at_work.clear();
     while supervisor.deliveries.join_next().await.is_some() {}
 }
 
@@ -47,6 +53,7 @@ struct Supervisor {
     state: ServiceState,
     options: WebhookOptions,
     connector: Connector,
+    given_up: watch::Receiver<bool>,
     deliveries: JoinSet<()>,
     at_work: BTreeMap<WebhookId, watch::Sender<Arc<Webhook>>>,
     /// The time of the next try to take a webhook that another server has.
@@ -100,14 +107,23 @@ impl Supervisor {
         };
         let (told, seen) = watch::channel(Arc::new(webhook));
         self.at_work.insert(id, told);
-        let connector = self.connector.clone();
-        let delivery = Delivery::new(self.state.clone(), self.options, connector, lease, seen);
+        let sender = Sender::new(self.connector.clone(), self.options);
+        let lease = Lease::new(lease, self.options);
+        let given_up = self.given_up.clone();
+        let delivery = Delivery::new(
+            self.state.clone(),
+            self.options,
+            sender,
+            lease,
+            seen,
+            given_up,
+        );
         self.deliveries.spawn(delivery.run());
     }
 
     async fn lease(&self, webhook: WebhookId) -> Result<LockLease, LockError> {
         let name = LockName::new(NAMESPACE, webhook.to_string())?;
         let database = self.state.database();
-        LockLease::acquire(database, &name, self.options.lease_time(), Duration::ZERO).await
+        LockLease::acquire(database, &name, self.options.lease_time, Duration::ZERO).await
     }
 }
