@@ -5,7 +5,7 @@ mod lines;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use neobank_domain::shortened;
@@ -53,6 +53,7 @@ pub(crate) enum MediaType {
 
 /// Returns the media type of a body that may be JSON or lines of JSON.
 pub(crate) fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
+    require_identity(headers)?;
     let essence = essence(headers)?;
     if essence.eq_ignore_ascii_case(JSON) {
         Ok(MediaType::Json)
@@ -66,10 +67,22 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
 
 /// Returns an error unless the body is JSON.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    require_identity(headers)?;
     if essence(headers)?.eq_ignore_ascii_case(JSON) {
         return Ok(());
     }
     Err(unsupported(format!("The body must be {JSON}.")))
+}
+
+/// Returns an error if the body is compressed or otherwise encoded.
+pub(crate) fn require_identity(headers: &HeaderMap) -> Result<(), Problem> {
+    let encoding = single(headers, CONTENT_ENCODING.as_str())?.unwrap_or("identity");
+    if encoding.trim().eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let detail = "The body must be sent as it is, without compression.";
+    Err(Problem::new(status, "media_type", detail).with_field("Content-Encoding"))
 }
 
 /// Returns the media type without its parameters.

@@ -38,6 +38,7 @@ mod state;
 mod stream;
 #[cfg(feature = "otlp")]
 mod telemetry;
+mod times;
 mod tls;
 mod trace;
 mod views;

@@ -260,11 +260,8 @@ async fn wrong_members_of_groups_are_named_by_their_path(bank: TestBank) {
             json!({ "steps": [keyed] }),
             "steps[0].transfer.idempotency_key",
         ),
-        (
-            json!({ "steps": [transfer(a, b, "1"), two] }),
-            "steps[1].body",
-        ),
-        (json!({ "steps": [{}] }), "steps[0].body"),
+        (json!({ "steps": [transfer(a, b, "1"), two] }), "steps[1]"),
+        (json!({ "steps": [{}] }), "steps[0]"),
         (json!({ "steps": [["x"]] }), "steps[0]"),
         (
             json!({ "steps": [{ "transfer": ["x"] }] }),
@@ -277,7 +274,7 @@ async fn wrong_members_of_groups_are_named_by_their_path(bank: TestBank) {
         ),
         (json!({ "steps": {} }), "steps"),
         (json!({ "steps": good, "expires_at": "x" }), "expires_at"),
-        (condition(json!({ "account": a })), "conditions[0].body"),
+        (condition(json!({ "account": a })), "conditions[0]"),
         (
             condition(json!({ "account": a, "version": 7 })),
             "conditions[0].version",
@@ -292,11 +289,11 @@ async fn wrong_members_of_groups_are_named_by_their_path(bank: TestBank) {
         ),
         (
             condition(json!({ "account": a, "balance": {} })),
-            "conditions[0].balance.body",
+            "conditions[0].balance",
         ),
         (
             condition(json!({ "account": a, "version": "7", "balance": { "eq": amount("1") } })),
-            "conditions[0].body",
+            "conditions[0]",
         ),
     ] {
         let answer = post(&service, &bearer, "/v1/groups", "wrong", &group).await;
@@ -459,7 +456,7 @@ async fn holds_and_releases_are_steps(bank: TestBank) {
         (
             json!([hold(a, b, "1"), { "release": {} }]),
             "invalid",
-            "steps[1].release.body",
+            "steps[1].release",
         ),
         (json!([hold(a, b, "1000")]), "group_step", "steps[0]"),
     ] {

@@ -18,6 +18,7 @@ mod secrets;
 mod settings;
 mod storm;
 mod streams;
+mod strict;
 mod tls;
 mod tokens;
 mod traces;

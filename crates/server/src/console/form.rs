@@ -83,6 +83,7 @@ pub(super) async fn body_of(
     content: axum::body::Body,
     limits: &crate::Limits,
 ) -> Result<bytes::Bytes, PageError> {
+    body::require_identity(headers)?;
     let content_type = single(headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

@@ -1,6 +1,6 @@
 //! The verification of one token, and what it grants.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, Validation, decode, decode_header};
@@ -41,6 +41,8 @@ pub(crate) enum Denial {
 
 #[derive(Deserialize)]
 struct Claims {
+    /// One issuer, and no list of them.
+    iss: String,
     sub: String,
     iat: Option<Number>,
     /// The scopes with spaces between them (RFC 9068).
@@ -84,6 +86,9 @@ pub(super) async fn verify(issuer: &Shared, token: &str) -> Result<Grant, Denial
         NoKey::Unread => Denial::Unread,
     })?;
     let claims = verified_claims(issuer, token, &key)?;
+    if claims.iss != issuer.options.issuer {
+        return Err(Denial::Wrong("is of another issuer"));
+    }
     require_issued(claims.iat.as_ref())?;
     grant(&issuer.name, claims)
 }
@@ -117,15 +122,12 @@ fn require_issued(issued: Option<&Number>) -> Result<(), Denial> {
     let Some(issued) = issued else {
         return Ok(());
     };
-    let text = issued.to_string();
-    let seconds: u64 = text
-        .split('.')
-        .next()
-        .and_then(|whole| whole.parse().ok())
-        .ok_or(Denial::Wrong("has a malformed claim"))?;
+    // Also with a fraction or an exponent, as JSON allows.
+    let seconds = issued.as_f64().filter(|seconds| *seconds >= 0.0);
+    let seconds = seconds.ok_or(Denial::Wrong("has a malformed claim"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |since| since.as_secs());
-    if seconds > now.saturating_add(LEEWAY) {
+    let latest = now.unwrap_or_default() + Duration::from_secs(LEEWAY);
+    if seconds > latest.as_secs_f64() {
         return Err(Denial::Wrong("was issued in the future"));
     }
     Ok(())
@@ -134,6 +136,9 @@ fn require_issued(issued: Option<&Number>) -> Result<(), Denial> {
 fn grant(issuer: &str, claims: Claims) -> Result<Grant, Denial> {
     if claims.sub.trim().is_empty() {
         return Err(Denial::Wrong("has a blank subject"));
+    }
+    if claims.sub.chars().any(is_direction_mark) {
+        return Err(Denial::Wrong("has a subject with marks of direction"));
     }
     let actor = format!("oidc:{issuer}/{}", claims.sub).parse();
     let actor = actor.map_err(|_| Denial::Wrong("has a subject that cannot be an actor"))?;
@@ -165,6 +170,15 @@ fn grant(issuer: &str, claims: Claims) -> Result<Grant, Denial> {
         scopes,
         bindings,
     })
+}
+
+/// Returns true for a character without a glyph that changes the direction of the text around it, so
+/// that one subject could look as another.
+const fn is_direction_mark(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// Returns the reason without anything of the token.

@@ -120,6 +120,8 @@ impl Problem {
             return self;
         }
         self.field = Some(match self.field {
+            // The whole of the part is wrong.
+            Some(field) if field == "body" => part.to_owned(),
             Some(field) => format!("{part}.{field}"),
             None => part.to_owned(),
         });

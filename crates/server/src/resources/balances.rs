@@ -18,6 +18,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::times;
 use crate::trace;
 use crate::views::AmountView;
 
@@ -27,8 +28,10 @@ use crate::views::AmountView;
 #[serde(deny_unknown_fields)]
 pub(super) struct BalanceParameters {
     /// The time of the balances; now without it.
+    #[serde(default, deserialize_with = "times::optional_time")]
     at: Option<DateTime<Utc>>,
     /// The day, for balances by value date instead of by booking time; not with `at`.
+    #[serde(default, deserialize_with = "times::optional_day")]
     value_date: Option<NaiveDate>,
     /// The currency of the accounts.
     currency: Option<String>,
@@ -45,6 +48,7 @@ pub(super) struct BalanceParameters {
 #[serde(deny_unknown_fields)]
 pub(super) struct TrialParameters {
     /// The time; now without it.
+    #[serde(default, deserialize_with = "times::optional_time")]
     at: Option<DateTime<Utc>>,
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+use crate::times;
 
 /// A member that is an object. The derived reader would also take an array.
 #[derive(Debug)]
@@ -112,8 +113,8 @@ pub(super) fn attributes(
         attributes.metadata = Some(read);
     }
     if let Some(date) = value_date {
-        let wrong = || Problem::invalid("value_date", "A value date is a day such as 2026-11-30.");
-        attributes.value_date = Some(date.parse().map_err(|_| wrong())?);
+        let wrong = || Problem::invalid("value_date", times::DAY_FORM);
+        attributes.value_date = Some(times::day_of(date).ok_or_else(wrong)?);
     }
     Ok(attributes)
 }
@@ -123,11 +124,7 @@ pub(super) fn time(
     text: Option<&str>,
     member: &'static str,
 ) -> Result<Option<DateTime<Utc>>, Problem> {
-    let wrong = || {
-        let detail = "A time has the form of RFC 3339, such as 2026-11-30T12:00:00Z.";
-        Problem::invalid(member, detail)
-    };
-    let read = |text: &str| DateTime::parse_from_rfc3339(text).map_err(|_| wrong());
-    let time = text.map(read).transpose()?;
-    Ok(time.map(|time| time.with_timezone(&Utc)))
+    let wrong = || Problem::invalid(member, times::TIME_FORM);
+    let read = |text: &str| times::time(text).ok_or_else(wrong);
+    text.map(read).transpose()
 }

@@ -22,6 +22,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::times;
 use crate::trace;
 use crate::views::{AmountView, time};
 
@@ -31,8 +32,10 @@ use crate::views::{AmountView, time};
 #[serde(deny_unknown_fields)]
 pub(super) struct StatementParameters {
     /// The first day.
+    #[serde(deserialize_with = "times::day")]
     from: NaiveDate,
     /// The last day.
+    #[serde(deserialize_with = "times::day")]
     through: NaiveDate,
     /// The calendar of these days: `account` counts those of the account's zone, `utc` those of UTC.
     #[serde(default)]
@@ -51,8 +54,10 @@ pub(super) struct StatementParameters {
 #[serde(deny_unknown_fields)]
 pub(super) struct SummaryParameters {
     /// The first day.
+    #[serde(deserialize_with = "times::day")]
     from: NaiveDate,
     /// The last day.
+    #[serde(deserialize_with = "times::day")]
     through: NaiveDate,
     /// The calendar of these days: `account` counts those of the account's zone, `utc` those of UTC.
     #[serde(default)]

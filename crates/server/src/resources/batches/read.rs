@@ -44,7 +44,7 @@ const KINDS: &str = "transfer, posting, reversal, hold, capture, release, group 
 /// Reads one request and its key.
 pub(super) fn read(request: &[u8]) -> Result<(String, Operation), Problem> {
     let body: RequestBody = body::parse(request)?;
-    if body.idempotency_key.is_empty() {
+    if body.idempotency_key.trim().is_empty() {
         let detail = "A request that moves money needs a key, so that it can be repeated.";
         return Err(Problem::invalid("idempotency_key", detail));
     }

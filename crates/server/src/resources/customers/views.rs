@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::problem::Problem;
+use crate::times;
 use crate::views::time;
 
 /// A customer to create.
@@ -21,6 +22,7 @@ pub(super) struct CreateBody {
     email: Option<String>,
     phone_primary: Option<String>,
     phone_secondary: Option<String>,
+    #[serde(default, deserialize_with = "times::optional_day")]
     date_of_birth: Option<NaiveDate>,
     /// `individual` or another type; `individual` without it.
     customer_type: Option<String>,

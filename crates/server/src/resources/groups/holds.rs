@@ -2,7 +2,9 @@
 
 use neobank_domain::ledger::{HoldReference, ReleaseRequest};
 use neobank_domain::{AccountId, HoldId, Rejection};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -20,7 +22,7 @@ pub(in crate::resources) struct CaptureStep {
     #[schema(value_type = Option<Uuid>)]
     hold: Option<HoldId>,
     /// The number of an earlier step of this group that makes the hold, from 0.
-    #[schema(value_type = Option<u16>)]
+    #[serde(default, deserialize_with = "step_number")]
     hold_step: Option<u16>,
     /// The amount; all that remains where it is left out.
     amount: Option<AmountBody>,
@@ -45,13 +47,27 @@ pub(in crate::resources) struct ReleaseStep {
     #[schema(value_type = Option<Uuid>)]
     hold: Option<HoldId>,
     /// The number of an earlier step of this group that makes the hold, from 0.
-    #[schema(value_type = Option<u16>)]
+    #[serde(default, deserialize_with = "step_number")]
     hold_step: Option<u16>,
     /// Lets the group go on if the hold has ended.
     #[serde(default)]
     if_open: bool,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
+}
+
+/// Reads the number of a step, which is no text as 64-bit numbers are.
+fn step_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let given = Option::<Value>::deserialize(deserializer)?;
+    let Some(given) = given else {
+        return Ok(None);
+    };
+    let number = given.as_u64().and_then(|number| u16::try_from(number).ok());
+    let wrong = || {
+        let given = neobank_domain::shortened(&given.to_string());
+        format!("{given} is no number of an earlier step, such as 0 without quotes")
+    };
+    number.map(Some).ok_or_else(|| D::Error::custom(wrong()))
 }
 
 impl CaptureStep {

@@ -18,6 +18,7 @@ use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
 use crate::state::ServiceState;
+use crate::times;
 use crate::trace;
 use crate::views::TransferView;
 
@@ -43,8 +44,10 @@ pub(super) struct Parameters {
     /// The greatest amount.
     at_most: Option<String>,
     /// The first moment of the booking times.
+    #[serde(default, deserialize_with = "times::optional_time")]
     from: Option<DateTime<Utc>>,
     /// The first moment after the booking times.
+    #[serde(default, deserialize_with = "times::optional_time")]
     until: Option<DateTime<Utc>>,
     /// The kind of the transfer, such as `transfer`, `deposit` or `fee`.
     transfer_type: Option<String>,
