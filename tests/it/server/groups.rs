@@ -16,6 +16,7 @@ on_both_versions!(
     group_of_a_bound_key_uses_its_own_accounts_only,
     holds_and_releases_are_steps,
     hold_steps_need_their_scope_and_binding,
+    group_of_releases_is_shown_and_a_single_hold_is_no_group,
 );
 
 fn transfer(from: AccountId, to: AccountId, text: &str) -> Value {
@@ -543,4 +544,31 @@ async fn hold_steps_need_their_scope_and_binding(bank: TestBank) {
     let named = post(&service, &free, &back, "back", &json!({})).await;
     assert_problem(&named, 422, "released_by_group");
     bank.assert_sound().await;
+}
+
+async fn group_of_releases_is_shown_and_a_single_hold_is_no_group(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let scopes = [Scope::HoldsWrite, Scope::AccountsRead];
+    let bearer = key(&bank, &scopes, |_| {}).await;
+    let account = bank.account(czk("10")).await;
+    let hold = json!({ "account": account, "amount": amount("4") });
+    let hold = post(&service, &bearer, "/v1/holds", "hold", &hold).await;
+    let hold = hold.body["hold_id"].as_str().unwrap();
+    let single = format!("/v1/groups/{hold}");
+    let single = service.send("GET", &single, &[&bearer], "").await;
+    assert_problem(&single, 404, "unknown_group");
+    let group = json!({ "steps": [{ "release": { "hold": hold } }] });
+    let group = post(&service, &bearer, "/v1/groups", "group", &group).await;
+    assert_eq!(group.status, 201, "{group:?}");
+    let path = format!("/v1/groups/{}", group.body["group_id"].as_str().unwrap());
+    let shown = service.send("GET", &path, &[&bearer], "").await;
+    assert_eq!(shown.status, 200, "{shown:?}");
+    assert_eq!(shown.body["transfers"], json!([]));
+    assert_eq!(shown.body["holds"], json!([]));
+    assert_eq!(shown.body["released"][0]["hold_id"], hold);
+    assert_eq!(shown.body["released"][0]["status"], "released");
+    let own = bank.account(czk("1")).await;
+    let stranger = key(&bank, &scopes, |new| new.bindings.accounts.push(own)).await;
+    let hidden = service.send("GET", &path, &[&stranger], "").await;
+    assert_problem(&hidden, 404, "unknown_group");
 }

@@ -263,10 +263,41 @@ pub async fn events(on: &impl Executor, hold: HoldId) -> Result<Vec<HoldEvent>, 
 ///
 /// A failure of the database.
 pub async fn of_group(on: &impl Executor, group: GroupId) -> Result<Vec<Hold>, DatabaseError> {
+    // The identifier of a single hold, or of a step, is none of a group.
+    if TransferId::from(group.as_uuid()).group() != group {
+        return Ok(Vec::new());
+    }
     let [first, last] = HoldId::of_group(group).map(HoldId::as_uuid);
     let mut query = read();
     query
         .and_where(column(Column::HoldId).between(first, last))
+        .order_by((Entity, Column::HoldId), Order::Asc);
+    let rows: Vec<HoldRow> = on.fetch_many(Statement::from_query(&query)).await?;
+    rows.into_iter().map(HoldRow::hold).collect()
+}
+
+/// Returns the holds that a group has released and not made itself, in the order of their beginnings.
+///
+/// # Errors
+///
+/// A failure of the database.
+pub async fn released_by_group(
+    on: &impl Executor,
+    group: GroupId,
+) -> Result<Vec<Hold>, DatabaseError> {
+    use hold_events::Column as Event;
+    let event = |column: Event| Expr::col((hold_events::Entity, column));
+    let [first, last] = [0, u16::MAX].map(|step| HoldEventId::of_group_step(group, step).as_uuid());
+    let [first_made, last_made] = HoldId::of_group(group).map(HoldId::as_uuid);
+    let mut released = Query::select();
+    released
+        .column((hold_events::Entity, Event::HoldId))
+        .from(hold_events::Entity.table_ref())
+        .and_where(event(Event::EventId).between(first, last));
+    let mut query = read();
+    query
+        .and_where(column(Column::HoldId).in_subquery(released))
+        .and_where(column(Column::HoldId).not_between(first_made, last_made))
         .order_by((Entity, Column::HoldId), Order::Asc);
     let rows: Vec<HoldRow> = on.fetch_many(Statement::from_query(&query)).await?;
     rows.into_iter().map(HoldRow::hold).collect()

@@ -18,6 +18,7 @@ use super::form::{Arrival, Parameters, Posted};
 use super::visit::Visit;
 use crate::problem::Problem;
 use crate::trace;
+pub(super) use pages::table;
 use pages::{CaptureErrors, Forms};
 
 /// The holds of one page.

@@ -45,6 +45,8 @@ pub(crate) struct PostedGroupView {
     /// The holds that the group has made, in the order of their steps, without those of other
     /// accounts.
     holds: Vec<HoldView>,
+    /// The holds that the group has released and not made, without those of other accounts.
+    released: Vec<HoldView>,
 }
 
 impl GroupView {
@@ -74,7 +76,7 @@ impl PostedGroupView {
     pub(crate) fn new(
         group: GroupId,
         transfers: impl IntoIterator<Item = Transfer>,
-        holds: Vec<Hold>,
+        (made, released): (Vec<Hold>, Vec<Hold>),
         visible: &Visible,
     ) -> Self {
         let transfers = transfers.into_iter().map(TransferView::from);
@@ -84,14 +86,17 @@ impl PostedGroupView {
             view.hide(visible);
             is_visible.then_some(view)
         });
-        let holds = holds.into_iter().filter(|hold| {
-            visible.has(hold.account_id) || hold.to_account_id.is_some_and(|to| visible.has(to))
-        });
-        let holds = holds.map(|hold| HoldView::new(hold, visible));
+        let views = |holds: Vec<Hold>| {
+            let holds = holds.into_iter().filter(|hold| {
+                visible.has(hold.account_id) || hold.to_account_id.is_some_and(|to| visible.has(to))
+            });
+            holds.map(|hold| HoldView::new(hold, visible)).collect()
+        };
         Self {
             group_id: group.as_uuid(),
             transfers: transfers.collect(),
-            holds: holds.collect(),
+            holds: views(made),
+            released: views(released),
         }
     }
 }

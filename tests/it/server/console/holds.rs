@@ -1,7 +1,7 @@
 //! Holds and groups.
 
 use neobank_domain::api_keys::{NewApiKey, Scope};
-use neobank_domain::ledger::{GroupRequest, HoldRequest};
+use neobank_domain::ledger::{GroupRequest, HoldRequest, ReleaseRequest};
 use neobank_domain::{PostingRequest, TransferRequest};
 
 use super::{Browser, Page, service};
@@ -12,6 +12,7 @@ on_both_versions!(
     hold_is_released,
     holds_are_shown_and_changed_by_keys_that_may,
     group_is_shown_with_its_transfers,
+    group_is_shown_with_the_holds_that_it_made_and_released,
 );
 
 /// Returns the keys of the forms to capture and to release.
@@ -150,4 +151,47 @@ async fn group_is_shown_with_its_transfers(bank: TestBank) {
     wrong.assert_has("id=\"id-error\"");
     let unknown = format!("/console/groups/{}", uuid::Uuid::now_v7());
     assert_eq!(browser.get(&unknown).await.status, 404);
+}
+
+async fn group_is_shown_with_the_holds_that_it_made_and_released(bank: TestBank) {
+    let service = service(&bank).await;
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let other = bank.account(czk("10")).await;
+    let old = HoldRequest::new(from, czk("7")).with_description("Old hold");
+    let old = bank.ledger.hold(old).await.unwrap().hold_id;
+    let group = GroupRequest::new()
+        .with_step(TransferRequest::new(from, to, czk("10")))
+        .with_step(HoldRequest::new(from, czk("40")).with_description("New hold"))
+        .with_step(ReleaseRequest::new(old))
+        .with_step(HoldRequest::new(other, czk("5")).with_description("Foreign hold"));
+    let group = bank.ledger.submit_group(group).await.unwrap().group_id;
+    let path = format!("/console/groups/{group}");
+    let browser = Browser::signed_in(&bank, &service, &[Scope::AccountsRead], |_| {}).await;
+    let page = browser.get(&path).await;
+    page.assert_has("Group of 1 transfer, 2 holds, 1 released hold");
+    for text in [
+        "New hold",
+        "Old hold",
+        "Foreign hold",
+        &format!("/console/holds/{old}"),
+    ] {
+        page.assert_has(text);
+    }
+    let bind = |new: &mut NewApiKey| new.bindings.accounts.push(from);
+    let bound = Browser::signed_in(&bank, &service, &[Scope::AccountsRead], bind).await;
+    let page = bound.get(&path).await;
+    page.assert_has("New hold");
+    page.assert_lacks("Foreign hold");
+    let hold = bank
+        .ledger
+        .hold(HoldRequest::new(from, czk("1")))
+        .await
+        .unwrap()
+        .hold_id;
+    let releases = GroupRequest::new().with_step(ReleaseRequest::new(hold));
+    let releases = bank.ledger.submit_group(releases).await.unwrap().group_id;
+    let page = browser.get(&format!("/console/groups/{releases}")).await;
+    page.assert_has("Group of 0 transfers, 1 released hold");
+    let single = browser.get(&format!("/console/groups/{hold}")).await;
+    assert_eq!(single.status, 404, "{single:?}");
 }

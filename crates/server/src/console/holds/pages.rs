@@ -77,7 +77,7 @@ pub(super) fn list(
             div.buttons { button type="submit" { "Show" } }
         }
         @if found.is_empty() { p.empty { "No holds." } }
-        @else { (table(found)) }
+        @else { (table("Holds", found)) }
         @if let Some(next) = next {
             nav.pager aria-label="Pages of the list" { a rel="next" href=(older(conditions, next)) { "Older" } }
         }
@@ -95,7 +95,8 @@ fn older(conditions: &Conditions, next: HoldCursor) -> String {
     format!("/console/holds?{pairs}")
 }
 
-fn table(found: &[Hold]) -> Markup {
+/// Writes a table of holds.
+pub(in crate::console) fn table(name: &str, found: &[Hold]) -> Markup {
     let rows = html! {
         table {
             thead { tr {
@@ -119,7 +120,7 @@ fn table(found: &[Hold]) -> Markup {
             }
         }
     };
-    scrolling("Holds", &rows)
+    scrolling(name, &rows)
 }
 
 pub(super) async fn show(

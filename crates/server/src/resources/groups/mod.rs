@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, Json};
 use neobank_domain::api_keys::Scope;
-use neobank_domain::ledger::{Hold, LedgerError, Rejection};
+use neobank_domain::ledger::{Hold, LedgerError, Rejection, holds as made_holds};
 use neobank_domain::transfers::{self, Transfer, TransferFilter};
 use neobank_domain::{AccountId, GroupId, Request};
 use serde::Deserialize;
@@ -66,7 +66,7 @@ pub(super) async fn create(
         .await
 }
 
-/// Shows the transfers of a group, and the holds that it has made.
+/// Shows the transfers of a group, and the holds that it has made and released.
 #[utoipa::path(
     get,
     path = "/v1/groups/{group_id}",
@@ -89,12 +89,19 @@ pub(super) async fn show(
         context: &context,
         caller: &caller,
     };
-    let (transfers, holds) = find(call, group).await?;
-    let accounts = sides(&transfers, &holds);
-    let visible = caller.visible(&state, &context, accounts).await?;
+    let mut found = find(call, group).await?;
+    let visible = caller.visible(&state, &context, found.sides()).await?;
     // The database has the last step first.
-    let steps = transfers.into_iter().rev();
-    Ok(Json(PostedGroupView::new(group, steps, holds, &visible)))
+    found.transfers.reverse();
+    let Found {
+        transfers,
+        made,
+        released,
+    } = found;
+    let holds = (made, released);
+    Ok(Json(PostedGroupView::new(
+        group, transfers, holds, &visible,
+    )))
 }
 
 /// Reverses every transfer of a group and releases what its holds still reserve, the last step first,
@@ -122,7 +129,9 @@ pub(super) async fn reverse(
         caller: &caller,
     };
     let group_id = identifier("group_id", group)?;
-    let (transfers, holds) = find(call, group_id).await?;
+    let Found {
+        transfers, made, ..
+    } = find(call, group_id).await?;
     let ledger = caller.ledger(&state, &context);
     let reversal = match ledger.reversal_of_group(group_id).await {
         // The released hold can be of an account that is not the caller's.
@@ -136,7 +145,7 @@ pub(super) async fn reverse(
     let steps = std::mem::take(&mut reversal.steps);
     let mut all = Prepared::group(reversal);
     for step in steps {
-        let prepared = prepare_undoing(call, step, &transfers, &holds).await;
+        let prepared = prepare_undoing(call, step, &transfers, &made).await;
         let prepared = prepared.map_err(|problem| match problem.status_code() {
             // The caller may not see the identifier of a step between other accounts.
             StatusCode::NOT_FOUND => unknown(group_id),
@@ -186,37 +195,49 @@ async fn prepare_undoing(
     }
 }
 
-/// Returns the transfers of a group, the last one first, and the holds that it has made. The error is
-/// the same for a group of which the caller may see nothing.
-async fn find(call: Call<'_>, group: GroupId) -> Result<(Vec<Transfer>, Vec<Hold>), Problem> {
+/// The transfers of a group, the last one first, the holds that it has made, and those that it has
+/// released.
+struct Found {
+    transfers: Vec<Transfer>,
+    made: Vec<Hold>,
+    released: Vec<Hold>,
+}
+
+impl Found {
+    fn sides(&self) -> Vec<AccountId> {
+        let of_transfer = |one: &Transfer| [one.debit.account_id, one.credit.account_id];
+        let of_hold = |hold: &Hold| std::iter::once(hold.account_id).chain(hold.to_account_id);
+        let sides = self.transfers.iter().flat_map(of_transfer);
+        let holds = self.made.iter().chain(&self.released);
+        sides.chain(holds.flat_map(of_hold)).collect()
+    }
+}
+
+/// Finds a group. The error is the same for a group of which the caller may see nothing.
+async fn find(call: Call<'_>, group: GroupId) -> Result<Found, Problem> {
     let database = call.context.database(call.state);
     let filter = TransferFilter::default()
         .with_group_id(group)
         .with_limit(TransferFilter::LIMIT_MAX);
-    let transfers = trace::database(transfers::list(&database, &filter))
-        .await?
-        .transfers;
-    let holds = trace::database(neobank_domain::ledger::holds::of_group(&database, group)).await;
-    let holds = holds.map_err(LedgerError::from)?;
-    let accounts = sides(&transfers, &holds);
+    let transfers = trace::database(transfers::list(&database, &filter)).await?;
+    let made = trace::database(made_holds::of_group(&database, group)).await;
+    let released = trace::database(made_holds::released_by_group(&database, group)).await;
+    let found = Found {
+        transfers: transfers.transfers,
+        made: made.map_err(LedgerError::from)?,
+        released: released.map_err(LedgerError::from)?,
+    };
+    let accounts = found.sides();
     let visible = call
         .caller
         .visible(call.state, call.context, accounts.clone())
         .await?;
     if accounts.into_iter().any(|account| visible.has(account)) {
-        return Ok((transfers, holds));
+        return Ok(found);
     }
     Err(unknown(group))
 }
 
 fn unknown(group: GroupId) -> Problem {
     Problem::not_found("unknown_group", format!("unknown group: {group}"))
-}
-
-fn sides(transfers: &[Transfer], holds: &[Hold]) -> Vec<AccountId> {
-    let sides = transfers
-        .iter()
-        .flat_map(|one| [one.debit.account_id, one.credit.account_id]);
-    let of_hold = |hold: &Hold| std::iter::once(hold.account_id).chain(hold.to_account_id);
-    sides.chain(holds.iter().flat_map(of_hold)).collect()
 }
