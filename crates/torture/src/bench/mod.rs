@@ -8,6 +8,7 @@
 )]
 
 mod bank;
+mod broken;
 mod clock;
 mod faults;
 mod fleet;
@@ -40,6 +41,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    BrokenLedgers(broken::BrokenArguments),
     #[command(hide = true)]
     Worker(worker::WorkerArguments),
 }
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match arguments.command {
             Some(Command::Worker(worker)) => worker::run(worker).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::BrokenLedgers(ledgers)) => Ok(broken::run(&ledgers)),
             None => run::run(arguments.run).await,
         }
     });
