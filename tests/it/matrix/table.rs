@@ -20,6 +20,7 @@ pub(super) const OUTSIDE: &[(&str, &str)] = &[
         "starts its own server, and has a step of its own in CI",
     ),
     ("xtask test", "runs this very test"),
+    ("xtask torture", "starts the servers that it breaks"),
     (
         "neobank serve",
         "runs until it is stopped, and has tests of its own in tests/it/server",
