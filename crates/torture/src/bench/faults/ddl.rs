@@ -1,9 +1,13 @@
 //! Faults of maintenance and changes of the schema in the middle of the load.
 
 use neobank_migration::{Rollout, RolloutOptions};
+use tokio_postgres::error::SqlState;
 
 use super::{Healing, by_itself, by_sql};
 use crate::bench::stage::Stage;
+
+/// The most attempts of a statement that ends in deadlocks.
+const ATTEMPTS: usize = 10;
 
 /// Runs statements, and others that undo them.
 pub(super) async fn run(
@@ -13,7 +17,17 @@ pub(super) async fn run(
 ) -> anyhow::Result<Healing> {
     let client = stage.node.connect(crate::bench::bank::DATABASE).await?;
     for sql in statements {
-        client.batch_execute(sql).await?;
+        let mut outcome = client.batch_execute(sql).await;
+        // A rebuild may be the victim of a deadlock with the load; its operator repeats it.
+        for _ in 1..ATTEMPTS {
+            match &outcome {
+                Err(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {
+                    outcome = client.batch_execute(sql).await;
+                }
+                _ => break,
+            }
+        }
+        outcome?;
     }
     Ok(if undo.is_empty() {
         by_itself()
