@@ -9,12 +9,10 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{IssuerError, is_loopback};
 use crate::client;
-use crate::stream::Stream;
 
 /// The longest time of a read.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,21 +61,9 @@ impl Fetcher {
     }
 
     async fn bytes(&self, uri: &Uri) -> Result<Bytes, String> {
-        let host = uri.host().unwrap_or_default();
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        let encrypts = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if encrypts { 443 } else { 80 });
-        let stream = TcpStream::connect((name, port)).await;
-        let stream = stream.map_err(|error| format!("not connected: {error}"))?;
-        let stream: Box<dyn Stream> = if encrypts {
-            let name = client::server_name(name)?;
-            let encrypted = self.tls.connect(name, stream).await;
-            Box::new(encrypted.map_err(|error| format!("not encrypted: {error}"))?)
-        } else {
-            Box::new(stream)
-        };
+        let stream = client::connect(&self.tls, uri).await?;
         let path = uri.path_and_query().map_or("/", |whole| whole.as_str());
-        let authority = uri.authority().map_or(host, |whole| whole.as_str());
+        let authority = uri.authority().map_or("", |whole| whole.as_str());
         let request = Request::get(path)
             .header(HOST, authority)
             .header(ACCEPT, "application/json")

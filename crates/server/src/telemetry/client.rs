@@ -12,7 +12,6 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use opentelemetry_http::{HttpClient, HttpError};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -20,7 +19,6 @@ use tokio_rustls::TlsConnector;
 
 use super::TelemetryError;
 use crate::client;
-use crate::stream::Stream;
 
 /// The longest time of an export, unless `OTEL_EXPORTER_OTLP_TIMEOUT` has another, in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,20 +109,7 @@ impl Shared {
     }
 
     async fn connect(&self, uri: &Uri) -> Result<Connection, String> {
-        let host = uri.host().unwrap_or_default();
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        let encrypts = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if encrypts { 443 } else { 80 });
-        let stream = TcpStream::connect((name, port)).await;
-        let stream = stream.map_err(|error| format!("not connected: {error}"))?;
-        let _ = stream.set_nodelay(true);
-        let stream: Box<dyn Stream> = if encrypts {
-            let name = client::server_name(name)?;
-            let encrypted = self.tls.connect(name, stream).await;
-            Box::new(encrypted.map_err(|error| format!("not encrypted: {error}"))?)
-        } else {
-            Box::new(stream)
-        };
+        let stream = client::connect(&self.tls, uri).await?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| error.to_string())?;
         Ok(Connection {
