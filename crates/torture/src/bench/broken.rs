@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::checker::{Violation, check};
-use crate::simulation::{Defect, Settings, simulate};
+use crate::simulation::{Settings, broken_ledgers, simulate};
 
 /// Checks seven ledgers that are broken on purpose, and a right one
 #[derive(Debug, Args)]
@@ -28,9 +28,7 @@ pub(crate) fn run(arguments: &BrokenArguments) -> ExitCode {
         if is_good { "sound" } else { "NOT SOUND" },
         &right.violations,
     );
-    for defect in Defect::ALL {
-        let (history, books) = simulate(&Settings::new(seed).with_defect(defect));
-        let mut violations = check(&history, &books).violations;
+    for (defect, mut violations) in broken_ledgers(seed) {
         violations.retain(|violation| violation.invariant == defect.violates());
         let is_found = !violations.is_empty();
         let verdict = if is_found { "found" } else { "NOT FOUND" };

@@ -1,13 +1,11 @@
-//! The verdict on a round: its history against the books.
+//! The counts of a round, from its checked history.
 
 use std::collections::BTreeMap;
 
-use rust_decimal::Decimal;
+use crate::checker::{Invariant, Report};
+use crate::history::{Answer, Event, Outcome};
 
-use crate::books::Books;
-use crate::history::{Answer, Event, Operation, Outcome, Request};
-
-/// What a round's history and books say.
+/// The requests of a round that were acknowledged, and those whose books are wrong.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Judgement {
     /// Requests that were acknowledged.
@@ -16,134 +14,24 @@ pub(crate) struct Judgement {
     pub(crate) lost: usize,
     /// Requests that the books have more than once.
     pub(crate) twice: usize,
-    /// Entries in the books that no request made, or that a rejected request made.
+    /// Records in the books that no request made, or that a rejected request made.
     pub(crate) phantom: usize,
-    /// All violations, for people.
-    pub(crate) violations: Vec<String>,
 }
 
-/// What is known of a key.
-#[derive(Default)]
-struct Known<'a> {
-    request: Option<&'a Request>,
-    calls: usize,
-    definite: usize,
-    is_done: bool,
-}
-
-/// Compares a settled round's history with the books of its accounts.
-pub(crate) fn judge(events: &[Event], books: &Books) -> Judgement {
-    let mut judgement = Judgement::default();
-    let keys = known_keys(events);
-    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
-    for transfer in &books.transfers {
-        *found
-            .entry(transfer.key.as_deref().unwrap_or_default())
-            .or_default() += 1;
-    }
-    for hold in &books.holds {
-        *found
-            .entry(hold.key.as_deref().unwrap_or_default())
-            .or_default() += 1;
-        for key in &hold.change_keys {
-            found.entry(key).or_insert(1);
+impl Judgement {
+    pub(crate) fn of(report: &Report) -> Self {
+        let count = |invariants: &[Invariant]| {
+            let violations = report.violations.iter();
+            violations
+                .filter(|violation| invariants.contains(&violation.invariant))
+                .count()
+        };
+        Self {
+            acknowledged: report.checked.acknowledged,
+            lost: count(&[Invariant::AcknowledgedPresent]),
+            twice: count(&[Invariant::ExactlyOnce]),
+            phantom: count(&[Invariant::NoPhantom, Invariant::RejectedAbsent]),
         }
-    }
-    for (key, one) in &keys {
-        let times = found.get(key).copied().unwrap_or_default();
-        let expected = one.request.map_or(1, |request| match request {
-            Request::Group { steps } => steps.len(),
-            _ => 1,
-        });
-        if one.is_done {
-            judgement.acknowledged += 1;
-            if times < expected {
-                judgement.lost += 1;
-                judgement
-                    .violations
-                    .push(format!("{key} was acknowledged and is not there"));
-            }
-        } else if times > 0 && one.calls == one.definite {
-            judgement.phantom += 1;
-            judgement
-                .violations
-                .push(format!("{key} was rejected, or failed, and is there"));
-        }
-        if times > expected {
-            judgement.twice += 1;
-            judgement
-                .violations
-                .push(format!("{key} is there {times} times"));
-        }
-    }
-    for key in found.keys().filter(|key| !keys.contains_key(*key)) {
-        judgement.phantom += 1;
-        judgement
-            .violations
-            .push(format!("{key:?} is there and was never sent"));
-    }
-    let sum: Decimal = books.accounts.iter().map(|account| account.balance).sum();
-    let opening: Decimal = books
-        .accounts
-        .iter()
-        .map(|account| account.opening_balance)
-        .sum();
-    if sum != opening {
-        judgement
-            .violations
-            .push(format!("the balances sum to {sum}, not to {opening}"));
-    }
-    judgement
-}
-
-fn known_keys(events: &[Event]) -> BTreeMap<&str, Known<'_>> {
-    let mut keys: BTreeMap<&str, Known<'_>> = BTreeMap::new();
-    let mut operations = BTreeMap::new();
-    for event in events {
-        match event {
-            Event::Sent {
-                call, operation, ..
-            } => {
-                operations.insert(*call, operation);
-                for (key, request) in requests(operation) {
-                    let known = keys.entry(key).or_default();
-                    known.request = Some(request);
-                    known.calls += 1;
-                }
-            }
-            Event::Answered { call, answer, .. } => {
-                let Some(operation) = operations.get(call) else {
-                    continue;
-                };
-                let outcomes = match answer {
-                    Answer::Outcome { outcome } => std::slice::from_ref(outcome),
-                    Answer::Outcomes { outcomes } => outcomes,
-                    _ => continue,
-                };
-                for ((key, _), outcome) in requests(operation).into_iter().zip(outcomes) {
-                    let known = keys.entry(key).or_default();
-                    match outcome {
-                        Outcome::Done { .. } => known.is_done = true,
-                        Outcome::Rejected { .. } | Outcome::NotExecuted { .. } => {
-                            known.definite += 1;
-                        }
-                        Outcome::Unknown { .. } => {}
-                    }
-                }
-            }
-        }
-    }
-    keys
-}
-
-fn requests(operation: &Operation) -> Vec<(&str, &Request)> {
-    match operation {
-        Operation::Write { key, request } => vec![(key, request)],
-        Operation::Batch { requests } => requests
-            .iter()
-            .map(|(key, one)| (key.as_str(), one))
-            .collect(),
-        Operation::ReadBalances { .. } | Operation::ReadEntries { .. } => Vec::new(),
     }
 }
 
@@ -187,4 +75,24 @@ pub(crate) fn errors(events: &[Event]) -> Vec<(String, usize)> {
     let mut sorted: Vec<_> = counts.into_iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::check;
+    use crate::simulation::{Defect, Settings, simulate};
+
+    #[test]
+    fn lost_and_doubled_requests_are_counted() {
+        let counted = |settings: &Settings| {
+            let (history, books) = simulate(settings);
+            Judgement::of(&check(&history, &books))
+        };
+        let right = counted(&Settings::new(1));
+        assert!(right.acknowledged > 0);
+        assert_eq!((right.lost, right.twice, right.phantom), (0, 0, 0));
+        assert!(counted(&Settings::new(1).with_defect(Defect::ForgedAnswer)).lost > 0);
+        assert!(counted(&Settings::new(1).with_defect(Defect::DoubleApply)).twice > 0);
+    }
 }

@@ -1,4 +1,4 @@
-//! What a round must not leave behind.
+//! Leaks: sessions, locks and statements that a round leaves behind.
 
 use std::time::{Duration, Instant};
 

@@ -19,7 +19,7 @@ const NAMES: f64 = 150.0;
 /// The width of a second.
 const SECOND: f64 = 9.0;
 
-/// What the run was.
+/// The seed, the load and the results of a run.
 pub(crate) struct About<'a> {
     pub(crate) seed: u64,
     pub(crate) callers: u32,

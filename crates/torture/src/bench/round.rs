@@ -7,12 +7,12 @@ use super::fleet::Way;
 use super::judge::{self, Judgement};
 use super::stage::Stage;
 use super::{bank, clock, leaks};
-use crate::checker::{self, Invariant, Violation};
+use crate::checker;
 
 /// Service must be back within this time.
 pub(crate) const SERVICE: Duration = Duration::from_secs(5);
 
-/// How long the bench waits for the service to know how late it is.
+/// The longest wait for the service, whose end tells how late the service is.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The time in which requests of unknown outcome must be resolved.
@@ -20,9 +20,6 @@ const SETTLE: Duration = Duration::from_secs(20);
 
 /// Faults that last less are over when they are injected.
 const SHORT: Duration = Duration::from_millis(800);
-
-/// The invariants that reads from a standby break.
-const OF_STALE_READS: [Invariant; 2] = [Invariant::RealTimeRead, Invariant::StrictSerialisability];
 
 /// The verdict on a fault.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +45,7 @@ pub(crate) struct Ended {
     pub(crate) family: &'static str,
     pub(crate) holds: &'static str,
     pub(crate) what: &'static str,
-    /// Whether what a lost server had acknowledged alone may be lost with it.
+    /// Whether requests that only a lost server had may be lost with it.
     pub(crate) is_loss_declared: bool,
     pub(crate) verdict: Verdict,
     pub(crate) judgement: Judgement,
@@ -203,19 +200,11 @@ async fn check(
     let history = stage.fleet.history()?;
     let books = bank::books(&stage.node, &stage.accounts).await?;
     ended.errors = judge::errors(&history.events);
-    ended.judgement = judge::judge(&history.events, &books);
-    if fault.holds == Holds::DeclaredLoss {
-        let is_twice = |text: &&String| text.ends_with(" times");
-        violations.extend(ended.judgement.violations.iter().filter(is_twice).cloned());
-    } else {
-        violations.append(&mut ended.judgement.violations);
-        let report = tokio::task::spawn_blocking(move || checker::check(&history, &books)).await?;
-        let counts = |violation: &&Violation| {
-            fault.holds != Holds::StaleReads || !OF_STALE_READS.contains(&violation.invariant)
-        };
-        let found = report.violations.iter().filter(counts);
-        violations.extend(found.map(ToString::to_string));
-    }
+    let report = tokio::task::spawn_blocking(move || checker::check(&history, &books)).await?;
+    ended.judgement = Judgement::of(&report);
+    let found = report.violations.iter();
+    let found = found.filter(|violation| fault.holds.covers(violation.invariant));
+    violations.extend(found.map(ToString::to_string));
     stage.fleet.forget_events()
 }
 

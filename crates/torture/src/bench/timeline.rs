@@ -6,7 +6,7 @@ use super::worker::Status;
 /// The length of an interval, in microseconds.
 pub(crate) const INTERVAL: u64 = 250_000;
 
-/// What one way to the server did in an interval.
+/// The figures of one way to the server in an interval.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Interval {
     /// Acknowledged requests.

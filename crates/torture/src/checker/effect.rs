@@ -112,10 +112,7 @@ fn captured(
                 "made transfer {id}, which does not capture hold {asked}"
             ));
         }
-        if amount.is_some_and(|amount| amount != transfer.amount) {
-            let (moved, asked) = (transfer.amount, amount.unwrap_or_default());
-            return other(format!("captured {moved} instead of {asked}"));
-        }
+        of_amount("captured", transfer, amount)?;
         let made = movement_of(view, transfer).zip(movement_of_hold(view, asked));
         if let Some((movement, reserved)) = made
             && (movement.from, movement.to) != (reserved.from, reserved.to)
@@ -143,10 +140,7 @@ fn reversed(
                 "made transfer {id}, which does not reverse {asked}"
             ));
         }
-        if amount.is_some_and(|amount| amount != transfer.amount) {
-            let (moved, asked) = (transfer.amount, amount.unwrap_or_default());
-            return other(format!("reversed {moved} instead of {asked}"));
-        }
+        of_amount("reversed", transfer, amount)?;
         if let Some((movement, original)) = movement_of(view, transfer).zip(original)
             && (movement.from, movement.to) != (original.to, original.from)
         {
@@ -155,6 +149,17 @@ fn reversed(
         }
     }
     Ok(())
+}
+
+/// Requires the amount of a transfer that was asked for, if one was.
+fn of_amount(verb: &str, transfer: &Transfer, asked: Option<Decimal>) -> Result<(), Difference> {
+    match asked {
+        Some(asked) if asked != transfer.amount => {
+            let moved = transfer.amount;
+            other(format!("{verb} {moved} instead of {asked}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Requires one change of one hold, and no new hold.

@@ -80,25 +80,25 @@ pub fn simulate(settings: &Settings) -> (History, Books) {
     run::Run::new(settings).finish()
 }
 
-/// Runs a load of a seed on each broken ledger, and returns its name and the violations that the rules
-/// of our own find.
+/// Runs a load of a seed on each broken ledger, and returns its defect and the violations that the
+/// rules of our own find.
 ///
 /// # Example
 ///
 /// ```
 /// use neobank_torture::simulation::broken_ledgers;
 ///
-/// for (name, violations) in broken_ledgers(42) {
-///     assert!(!violations.is_empty(), "{name} was not found");
+/// for (defect, violations) in broken_ledgers(42) {
+///     assert!(!violations.is_empty(), "{} was not found", defect.name());
 /// }
 /// ```
 #[must_use]
-pub fn broken_ledgers(seed: u64) -> Vec<(&'static str, Vec<Violation>)> {
+pub fn broken_ledgers(seed: u64) -> Vec<(Defect, Vec<Violation>)> {
     let defects = Defect::ALL.into_iter();
     defects
         .map(|defect| {
             let (history, books) = simulate(&Settings::new(seed).with_defect(defect));
-            (defect.name(), check_by_rules(&history, &books).violations)
+            (defect, check_by_rules(&history, &books).violations)
         })
         .collect()
 }

@@ -21,6 +21,7 @@ use nix::sys::signal::Signal;
 use tokio_postgres::Client;
 
 use super::stage::Stage;
+use crate::checker::Invariant;
 
 pub(crate) use table::all;
 
@@ -29,16 +30,16 @@ pub(crate) use table::all;
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) family: &'static str,
-    /// What happens, in one sentence.
+    /// The fault in one sentence, for people.
     pub(crate) what: &'static str,
-    /// What must hold beside that nothing is lost, doubled or invented.
+    /// The rule for service, reads and losses. In every case nothing is doubled or invented.
     pub(crate) holds: Holds,
-    /// How long it lasts, in milliseconds.
+    /// The length of the fault, in milliseconds.
     pub(crate) lasts: u64,
     pub(crate) inject: Inject,
 }
 
-/// What must hold while a fault lasts. Once it has ended, every process of the load is served
+/// The rule for service, reads and losses. After every fault each process of the load is served
 /// within 5 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
@@ -50,7 +51,7 @@ pub(crate) enum Holds {
     ThroughoutDirect,
     /// Reads from a standby may show what was true a moment before.
     StaleReads,
-    /// What a lost server had acknowledged alone may be lost with it, and is counted.
+    /// Requests that only the lost server had are lost; the bench counts them.
     DeclaredLoss,
 }
 
@@ -80,6 +81,18 @@ impl Fault {
 }
 
 impl Holds {
+    /// Returns true if a violation of an invariant counts.
+    pub(crate) const fn covers(self, invariant: Invariant) -> bool {
+        match self {
+            Self::DeclaredLoss => matches!(invariant, Invariant::ExactlyOnce),
+            Self::StaleReads => !matches!(
+                invariant,
+                Invariant::RealTimeRead | Invariant::StrictSerialisability
+            ),
+            Self::Afterwards | Self::Throughout | Self::ThroughoutDirect => true,
+        }
+    }
+
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Afterwards => "service within 5 s afterwards",

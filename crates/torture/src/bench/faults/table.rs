@@ -495,7 +495,7 @@ fn locks_faults() -> Vec<Fault> {
         Fault {
             name: "journal-locked",
             family: "locks",
-            what: "An open transaction lets nobody write the table of transfers.",
+            what: "An open transaction locks the table of transfers against writes.",
             holds: Afterwards,
             lasts: 1_500,
             inject: |stage| {

@@ -36,10 +36,10 @@ pub(crate) struct Weather {
     pub(crate) at_commit: Option<(AtCommit, u64)>,
 }
 
-/// What happens to the bytes of one direction.
+/// The treatment of the bytes in one direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flow {
-    /// Bytes wait until the weather is better.
+    /// Bytes wait until the proxy stalls no more.
     pub(crate) stalls: bool,
     /// The delay of each chunk.
     pub(crate) delay: Duration,

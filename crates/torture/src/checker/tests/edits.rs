@@ -17,6 +17,12 @@ pub(super) struct Edit {
 /// A name, the violated invariant, a text of the violation, and the edit.
 type Case = (&'static str, Invariant, &'static str, fn(&mut Edit));
 
+fn rejected() -> Outcome {
+    Outcome::Rejected {
+        kind: "insufficient_funds".to_owned(),
+    }
+}
+
 const NEW: Uuid = Uuid::from_u128(u128::MAX);
 
 pub(super) const ALL: [Case; 67] = [
@@ -360,8 +366,7 @@ pub(super) const ALL: [Case; 67] = [
         "is in the books",
         |edit| {
             let (_, call) = edit.done(is_transfer);
-            let kind = "insufficient_funds".to_owned();
-            *edit.outcome(call) = Outcome::Rejected { kind };
+            *edit.outcome(call) = rejected();
         },
     ),
     (
@@ -389,8 +394,7 @@ pub(super) const ALL: [Case; 67] = [
         "rejected after it",
         |edit| {
             let call = edit.again();
-            let kind = "insufficient_funds".to_owned();
-            *edit.outcome(call) = Outcome::Rejected { kind };
+            *edit.outcome(call) = rejected();
         },
     ),
     (
